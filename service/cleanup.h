@@ -2,8 +2,6 @@
 #pragma once
 
 #include <string.h>
-#include <systemd/sd-bus.h>
-#include <systemd/sd-event.h>
 #include <unistd.h>
 
 /* Scope-bound release, in the spelling that sd-bus's own cleanup functions expect:
