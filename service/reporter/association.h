@@ -61,6 +61,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Association, association_unref)
 /* Adds a host. The id must be set in the kind ASSOCIATION_HOSTS; the name may be NULL or empty (= unknown).
  */
 AssociationHost *association_add_host(Association *association, const char *id, const char *name);
+/* Sets id and name of a host, as a guest list needs it; NULL: unknown. */
+void association_set_host(Association *association, AssociationHost *host, const char *id, const char *name);
 /* Adds a guest to a host of this association. The type is kept once for all guests. */
 void association_add_guest(Association *association, AssociationHost *host, const char *uuid,
                            const char *type, int state);
@@ -76,9 +78,12 @@ bool association_state_active(int state);
 unsigned association_count_hosts(const Association *association);
 unsigned association_count_guests(const Association *association);
 
-/* Sorts hosts by id, guests by UUID and keeps facts as they are. Every source hands out sorted associations,
- * so that neither output nor hash ever depend on the order in which a hypervisor answered. */
+/* Sorts hosts by id and guests by UUID and keeps facts as they are. For sources whose hypervisor answers in
+ * an order that means nothing; one that reads a file keeps the file's. */
 void association_sort(Association *association);
+void association_sort_guests(GArray *guests);
+/* The order of hosts, for qsort() of pointers to them. */
+int association_compare_hosts(const void *left, const void *right);
 
 /* Size of the text of a hash with its final zero. */
 #define ASSOCIATION_HASH_SIZE 65
