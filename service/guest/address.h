@@ -26,5 +26,7 @@ const char *guest_address_format(const GuestAddress *address, char buffer[static
  * multicast. */
 bool guest_address_is_global(const GuestAddress *address);
 
+bool guest_address_is_loopback(const GuestAddress *address);
+
 /* Same address, whatever the prefix length. */
 bool guest_address_equal(const GuestAddress *a, const GuestAddress *b);

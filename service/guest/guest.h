@@ -37,9 +37,8 @@ enum {
     GUEST_INTERFACES_MAX = 32,
     GUEST_ADDRESSES_MAX = 16, /* of each interface */
     GUEST_USERS_MAX = 64,
-    GUEST_APPLICATIONS_MAX = 4096, /* explicit: not in GetManagedObjects */
-    GUEST_FILESYSTEMS_MAX = 128,   /* explicit as well */
-    GUEST_BYTES_MAX = 4096, /* texts, interfaces, addresses and users together, as they are marshalled */
+    GUEST_BYTES_MAX = 3584,  /* texts, interfaces, addresses and users together, as they are marshalled */
+    GUEST_USERS_BYTES = 512, /* of these kept for the users */
     GUEST_OWN_MACS_MAX = 32,
 };
 
@@ -75,7 +74,7 @@ struct Guest {
     GuestValues values;               /* by field: merged, ordered, capped */
     int8_t origin[GUEST_FIELD_COUNT]; /* which GuestOrigin each field is from, -1 for none */
     bool responsive;
-    bool truncated;
+    uint32_t cut;               /* GUEST_BIT of the fields that do not show all that was said: Truncated */
     uint64_t last_seen;         /* when an agent was last heard, microseconds since the epoch */
     const char *scheduled_verb; /* "shutdown", "reboot" or "" */
     uint64_t scheduled_time;    /* microseconds since the epoch */
@@ -110,12 +109,12 @@ void guest_set_own_macs(Guest *guest, const char *const *macs);
 /* Takes an observation (and owns it from then on). */
 void guest_observe(Guest *guest, Observation *observation);
 
-/* An agent's channel opened or closed. `started`: it was seen to happen and means that the guest came up
- * (PowerUp), as against a service that starts and finds an agent there. Connected says nothing about
- * answering: that is guest_set_responsive(). Closing is a PowerDown when no other agent is left. Times in
- * microseconds since the epoch. */
+/* An agent's channel opened or closed. `started`, `stopped`: the guest did it, which means that it came up
+ * (PowerUp) or goes down (PowerDown, when no other agent is left), as against a service that finds an agent
+ * there or loses sight of it. Connected says nothing about answering: that is guest_set_responsive(). Times
+ * in microseconds since the epoch. */
 void guest_agent_connected(Guest *guest, GuestOrigin origin, bool started, uint64_t time);
-void guest_agent_disconnected(Guest *guest, GuestOrigin origin, uint64_t time);
+void guest_agent_disconnected(Guest *guest, GuestOrigin origin, bool stopped, uint64_t time);
 
 /* The agent answers (and was heard at `time`), or has been silent for too long. Values stay either way. */
 void guest_set_responsive(Guest *guest, GuestOrigin origin, bool responsive, uint64_t time);
@@ -139,6 +138,11 @@ void guest_stop(Guest *guest, uint64_t time);
 /* The service will shut the guest down or reboot it at `time` (microseconds since the epoch); "" and 0:
  * nothing is planned. `verb` is a constant. */
 void guest_set_scheduled(Guest *guest, const char *verb, uint64_t time);
+
+/* Which origin a property's value is from and when it was last confirmed; false when it has none. The address
+ * lists are from where Interfaces is from. */
+bool guest_property_origin(const Guest *guest, unsigned property, GuestOrigin *ret_origin,
+                           uint64_t *ret_time);
 
 /* Whether this agent is connected; whether it is connected and answers. */
 bool guest_has_agent(const Guest *guest, GuestOrigin origin);

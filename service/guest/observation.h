@@ -68,8 +68,9 @@ enum {
     GUEST_INTAKE_INTERFACES_MAX = 256,
     GUEST_INTAKE_ADDRESSES_MAX = 64,
     GUEST_INTAKE_APPLICATIONS_MAX = 4096,
+    GUEST_INTAKE_APPLICATIONS_BYTES = 256 * 1024,
     GUEST_INTAKE_USERS_MAX = 256,
-    GUEST_INTAKE_FILESYSTEMS_MAX = 256,
+    GUEST_INTAKE_FILESYSTEMS_MAX = 128,
 };
 
 typedef struct GuestInterface {
@@ -90,6 +91,7 @@ typedef struct GuestFilesystem {
     char *type;
     uint64_t total; /* bytes */
     uint64_t used;  /* bytes */
+    uint64_t told;  /* the merge's own: `used` as it was when a change was last signalled */
 } GuestFilesystem;
 
 /* Values by field. A text or list that was not given is NULL; `given` tells an empty list from none. */
@@ -108,8 +110,9 @@ typedef struct GuestValues {
 
 typedef struct Observation {
     GuestOrigin origin;
-    uint64_t time;      /* microseconds since the epoch */
-    uint32_t truncated; /* GUEST_BIT of the fields of which something was cut */
+    uint64_t time;            /* microseconds since the epoch */
+    uint32_t truncated;       /* GUEST_BIT of the fields of which something was cut */
+    size_t application_bytes; /* of the list so far */
     GuestValues values;
 } Observation;
 
@@ -149,6 +152,15 @@ void observation_add_user(Observation *observation, const char *name, const char
 /* Adds a mounted file system, sizes in bytes. */
 void observation_add_filesystem(Observation *observation, const char *mount_point, const char *device,
                                 const char *type, uint64_t total, uint64_t used);
+
+/* Makes an empty list for a field, and elements for it, as the functions above do: for the merge. */
+GPtrArray *guest_list_new(GuestField field);
+GuestInterface *guest_interface_new(const char *name, const char *mac);
+GuestUser *guest_user_new(const char *name, const char *domain, uint64_t login_time);
+
+/* The addresses of a list of interfaces that reach beyond the link, each once, in the list's order: of
+ * GuestAddress, borrowed from the list (which may be NULL). */
+GPtrArray *guest_list_addresses(const GPtrArray *interfaces, bool four_only);
 
 /* Frees what `values` holds of a field and forgets the field. */
 void guest_values_clear(GuestValues *values, GuestField field);
