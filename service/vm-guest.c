@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/vm-guest.h"
+
+#include "service/manager.h"
+
+#define QEMU_GA_CHANNEL "org.qemu.guest_agent.0"
+
+static void on_changed(Guest *guest, uint32_t mask, void *userdata)
+{
+    VM *vm = userdata;
+
+    vm->guest_changes |= mask;
+    manager_queue_change(vm->source->manager, vm);
+}
+
+/* What changed with the same cause is told before the signal, so that who hears it reads the new values. */
+static void on_signal(Guest *guest, GuestSignal signal, const char *text, uint64_t number, void *userdata)
+{
+    VM *vm = userdata;
+    Manager *manager = vm->source->manager;
+
+    if (!vm->published || !manager->observer || !manager->observer->guest_signal)
+        return;
+    if (vm->guest_changes)
+        manager_flush(manager);
+    manager->observer->guest_signal(vm, signal, text, number, manager->observer_userdata);
+}
+
+static const GuestObserver observer = {on_changed, on_signal};
+
+Guest *vm_guest_new(VM *vm)
+{
+    return guest_new(&observer, vm);
+}
+
+static void set_macs(VM *vm)
+{
+    g_autofree const char **macs = g_new0(const char *, vm->details->nics->len + 1);
+
+    for (guint i = 0; i < vm->details->nics->len; i++)
+        macs[i] = vm->details->nics->pdata[i];
+    guest_set_own_macs(vm->guest, macs);
+}
+
+/* `seen`: the guest was seen to open or close its side; else it was so before we looked. */
+static void set_agent(VM *vm, bool connected, bool seen)
+{
+    /* A read-only connection can't speak to agents, so none is published as there. */
+    if (vm->source->config->read_only || connected == guest_has_agent(vm->guest, GUEST_ORIGIN_QEMU_GA))
+        return;
+    if (connected)
+        guest_agent_connected(vm->guest, GUEST_ORIGIN_QEMU_GA, seen, manager_now());
+    else
+        guest_agent_disconnected(vm->guest, GUEST_ORIGIN_QEMU_GA, seen, manager_now());
+}
+
+void vm_guest_details(VM *vm)
+{
+    set_macs(vm);
+    for (guint i = 0; i < vm->details->channels->len; i++) {
+        const VMChannel *channel = vm->details->channels->pdata[i];
+
+        if (g_str_equal(channel->name, QEMU_GA_CHANNEL))
+            set_agent(vm, channel->connected, false);
+    }
+}
+
+void vm_guest_agent_event(VM *vm, int state, int reason)
+{
+    set_agent(vm, state == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED, true);
+}
+
+void vm_guest_rebooted(VM *vm)
+{
+    guest_forget_reboot(vm->guest, manager_now());
+}
+
+void vm_guest_stopped(VM *vm)
+{
+    guest_stop(vm->guest, manager_now());
+}

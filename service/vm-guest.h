@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "service/vm.h"
+
+/* Where what libvirt tells of a VM meets the model of its inside. */
+
+Guest *vm_guest_new(VM *vm);
+
+/* The definition was read: NICs and channels may be others. */
+void vm_guest_details(VM *vm);
+/* libvirt's agent life-cycle event: state and reason are its numbers. */
+void vm_guest_agent_event(VM *vm, int state, int reason);
+void vm_guest_rebooted(VM *vm);
+void vm_guest_stopped(VM *vm);
