@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/source-connect.h"
+
+#include "service/error.h"
+#include "service/log.h"
+#include "service/source-events.h"
+#include "service/thread.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+/* A peer that says nothing for 30 s is gone: a stopped libvirtd is noticed within 45 s. */
+#define KEEPALIVE_INTERVAL_SECONDS 10
+#define KEEPALIVE_COUNT 3
+
+typedef struct Attempt {
+    ConnectResult *result;
+    SourceConfig *config;
+} Attempt;
+
+typedef struct Closing {
+    virConnectPtr control, agent;
+    int callbacks[8];
+    unsigned callback_count;
+} Closing;
+
+/* Answers what libvirt asks for. Nobody is at a terminal: what the configuration does not have is refused. */
+static int answer_credentials(virConnectCredentialPtr credentials, unsigned count, void *userdata)
+{
+    const SourceConfig *config = userdata;
+
+    for (unsigned i = 0; i < count; i++) {
+        const char *answer = NULL;
+
+        switch (credentials[i].type) {
+        case VIR_CRED_USERNAME:
+        case VIR_CRED_AUTHNAME:
+            answer = config->username;
+            break;
+        case VIR_CRED_PASSPHRASE:
+        case VIR_CRED_NOECHOPROMPT:
+            answer = config->password;
+            break;
+        }
+        if (!answer)
+            return -1;
+        /* libvirt frees it with free(), so it must not come from an allocator of another kind. */
+        credentials[i].result = strdup(answer);
+        credentials[i].resultlen = (unsigned)strlen(answer);
+    }
+    return 0;
+}
+
+static virConnectPtr open_one(const SourceConfig *config)
+{
+    int wanted[] = {VIR_CRED_USERNAME, VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
+    virConnectAuth auth = {wanted, G_N_ELEMENTS(wanted), answer_credentials, (void *)config};
+    virConnectPtr connection = virConnectOpenAuth(config->uri, &auth, config->read_only ? VIR_CONNECT_RO : 0);
+
+    /* Drivers that live in this process have nothing to keep alive, and say so. */
+    if (connection)
+        (void)virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT);
+    return connection;
+}
+
+typedef struct Closed {
+    InboxItem item;
+    SourceLink *link;
+    unsigned generation;
+    int reason;
+} Closed;
+
+static void closed_run(InboxItem *item)
+{
+    static const char *const reasons[] = {
+        [VIR_CONNECT_CLOSE_REASON_ERROR] = "the connection failed",
+        [VIR_CONNECT_CLOSE_REASON_EOF] = "libvirtd closed the connection",
+        [VIR_CONNECT_CLOSE_REASON_KEEPALIVE] = "libvirtd does not answer",
+        [VIR_CONNECT_CLOSE_REASON_CLIENT] = "the connection was closed",
+    };
+    Closed *closed = (Closed *)item;
+    Source *source = closed->link->source;
+
+    if (source && source->connected && source->generation == closed->generation)
+        source_disconnected(source, closed->reason >= 0 && closed->reason < (int)G_N_ELEMENTS(reasons)
+                                        ? reasons[closed->reason]
+                                        : reasons[0]);
+}
+
+static void closed_free(InboxItem *item)
+{
+    Closed *closed = (Closed *)item;
+
+    source_link_unref(closed->link);
+    g_free(closed);
+}
+
+/* What the close callback carries; libvirt frees it when it lets the callback go. */
+typedef struct CloseWatch {
+    SourceLink *link;
+    unsigned generation;
+} CloseWatch;
+
+static void on_close(virConnectPtr connection, int reason, void *userdata)
+{
+    CloseWatch *watch = userdata;
+    Closed *closed = g_new0(Closed, 1);
+
+    closed->item.run = closed_run;
+    closed->item.free = closed_free;
+    closed->link = source_link_ref(watch->link);
+    closed->generation = watch->generation;
+    closed->reason = reason;
+    inbox_post(watch->link->inbox, &closed->item);
+}
+
+static void free_watch(void *userdata)
+{
+    CloseWatch *watch = userdata;
+
+    source_link_unref(watch->link);
+    g_free(watch);
+}
+
+static void watch_close(ConnectResult *result, virConnectPtr connection)
+{
+    CloseWatch *watch = g_new0(CloseWatch, 1);
+
+    watch->link = source_link_ref(result->link);
+    watch->generation = result->generation;
+    if (virConnectRegisterCloseCallback(connection, on_close, watch, free_watch) < 0)
+        free_watch(watch); /* a driver in this process: it can't break */
+}
+
+/* Everything of one try, in its order: events are registered before the listing, so that nothing falls
+ * between. */
+static int connect_all(ConnectResult *result, const SourceConfig *config)
+{
+    result->control = open_one(config);
+    if (!result->control)
+        return -1;
+    result->agent = open_one(config);
+    if (!result->agent)
+        return -1;
+    watch_close(result, result->control);
+    watch_close(result, result->agent);
+    source_events_register(result);
+    return figures_list(result->control, &result->listing);
+}
+
+static void close_now(virConnectPtr control, virConnectPtr agent, const int *callbacks, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        (void)virConnectDomainEventDeregisterAny(control, callbacks[i]);
+    if (control) {
+        (void)virConnectUnregisterCloseCallback(control, on_close);
+        virConnectClose(control);
+    }
+    if (agent) {
+        (void)virConnectUnregisterCloseCallback(agent, on_close);
+        virConnectClose(agent);
+    }
+}
+
+static void result_run(InboxItem *item)
+{
+    ConnectResult *result = (ConnectResult *)item;
+    Source *source = result->link->source;
+
+    if (!source || source->generation != result->generation)
+        return;
+    if (result->error)
+        source_connect_failed(source, result->error);
+    else
+        source_connected(source, result);
+}
+
+static void *close_main(void *userdata)
+{
+    Closing *closing = userdata;
+
+    close_now(closing->control, closing->agent, closing->callbacks, closing->callback_count);
+    g_free(closing);
+    return NULL;
+}
+
+static void close_in_thread(const Closing *what)
+{
+    Closing *closing = g_memdup2(what, sizeof *what);
+
+    if (thread_start(close_main, closing) < 0)
+        close_main(closing);
+}
+
+/* Also for a result that came too late: then it still holds its connections. */
+static void result_free(InboxItem *item)
+{
+    ConnectResult *result = (ConnectResult *)item;
+    Closing closing = {
+        .control = result->control, .agent = result->agent, .callback_count = result->callback_count};
+
+    g_clear_pointer(&result->listing, g_ptr_array_unref);
+    memcpy(closing.callbacks, result->callbacks, sizeof closing.callbacks);
+    if (closing.control)
+        close_in_thread(&closing);
+    source_link_unref(result->link);
+    g_free(result->error);
+    g_free(result);
+}
+
+static void *attempt_main(void *userdata)
+{
+    Attempt *attempt = userdata;
+    ConnectResult *result = attempt->result;
+
+    if (connect_all(result, attempt->config) < 0)
+        result->error = g_strdup(libvirt_error_text());
+    source_config_free(attempt->config);
+    g_free(attempt);
+    inbox_post(result->link->inbox, &result->item);
+    return NULL;
+}
+
+int source_connect_start(Source *source)
+{
+    ConnectResult *result = g_new0(ConnectResult, 1);
+    Attempt *attempt = g_new0(Attempt, 1);
+    int r;
+
+    result->item.run = result_run;
+    result->item.free = result_free;
+    result->link = source_link_ref(source->link);
+    result->generation = source->generation;
+    attempt->result = result;
+    attempt->config = source_config_copy(source->config);
+    r = thread_start(attempt_main, attempt);
+    if (r < 0) {
+        source_config_free(attempt->config);
+        g_free(attempt);
+        result_free(&result->item);
+    }
+    return r;
+}
+
+void source_connections_close(Source *source)
+{
+    Closing closing = {
+        .control = source->control, .agent = source->agent, .callback_count = source->callback_count};
+
+    memcpy(closing.callbacks, source->callbacks, sizeof closing.callbacks);
+    source->control = source->agent = NULL;
+    source->callback_count = 0;
+    if (closing.control)
+        close_in_thread(&closing);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "service/source.h"
+
+/* Brings the model up to date by asking the hypervisor: single VMs after events, all of them in sweeps. */
+
+/* Wants one VM read soon: figures and definition. The domain may be one that the model does not know yet.
+ * Wanting it again while a read runs makes that read's figures stale, and another one follows. */
+void source_read_vm(Source *source, const char *uuid);
+
+/* Takes over a listing of all VMs: adds, changes and removes. */
+void source_apply_listing(Source *source, GPtrArray *listing);
+
+/* Lists all VMs now, and then every few minutes. */
+void source_sweep(Source *source);
+void source_sweep_start(Source *source);
+
+/* Forgets what was wanted; results that are still under way are dropped when they come. */
+void source_reads_clear(Source *source);
+
+/* Asks for host name, host UUID and versions, which may take seconds on a cold hypervisor. */
+void source_read_host(Source *source);
+
+/* The definition's host parts in capabilities XML, "" when absent; the caller frees. */
+char *capabilities_host_uuid(const char *xml);
