@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/operation-work.h"
+
+#include "service/figures.h"
+
+#include <libvirt/virterror.h>
+
+#define KIB 1024
+
+/* Each returns what libvirt returns: negative with its last error set. */
+
+static int do_start(Operation *operation)
+{
+    unsigned flags = 0;
+
+    if (operation->request.paused)
+        flags |= VIR_DOMAIN_START_PAUSED;
+    if (operation->request.bypass_saved)
+        flags |= VIR_DOMAIN_START_FORCE_BOOT;
+    /* Without flags the older call is made, which every driver has. */
+    return flags ? virDomainCreateWithFlags(operation->domain, flags) : virDomainCreate(operation->domain);
+}
+
+static int do_shutdown(Operation *operation)
+{
+    if (operation->by_agent)
+        return virDomainShutdownFlags(operation->domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT);
+    if (operation->request.mode == SHUTDOWN_ACPI) {
+        int r = virDomainShutdownFlags(operation->domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
+
+        /* Drivers with one way only refuse to be told which. */
+        if (r == 0 || virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
+            return r;
+    }
+    return virDomainShutdown(operation->domain);
+}
+
+static int do_reboot(Operation *operation)
+{
+    unsigned flags = 0;
+    int r;
+
+    if (operation->by_agent)
+        flags = VIR_DOMAIN_REBOOT_GUEST_AGENT;
+    else if (operation->request.mode == SHUTDOWN_ACPI)
+        flags = VIR_DOMAIN_REBOOT_ACPI_POWER_BTN;
+    r = virDomainReboot(operation->domain, flags);
+    if (r < 0 && flags == VIR_DOMAIN_REBOOT_ACPI_POWER_BTN && virGetLastErrorCode() == VIR_ERR_INVALID_ARG)
+        r = virDomainReboot(operation->domain, 0);
+    return r;
+}
+
+/* Both the running VM and its definition, as far as there are both: else the next start forgets it. */
+static int do_set_memory(Operation *operation)
+{
+    unsigned long kib = (unsigned long)(operation->request.memory / KIB);
+    unsigned flags = 0;
+
+    if (virDomainIsActive(operation->domain) > 0)
+        flags |= VIR_DOMAIN_AFFECT_LIVE;
+    if (virDomainIsPersistent(operation->domain) > 0)
+        flags |= VIR_DOMAIN_AFFECT_CONFIG;
+    return virDomainSetMemoryFlags(operation->domain, kib, flags);
+}
+
+static int do_get_xml(Operation *operation)
+{
+    unsigned flags = 0;
+
+    if (operation->request.inactive)
+        flags |= VIR_DOMAIN_XML_INACTIVE;
+    if (operation->request.secrets)
+        flags |= VIR_DOMAIN_XML_SECURE;
+    operation->text = virDomainGetXMLDesc(operation->domain, flags);
+    return operation->text ? 0 : -1;
+}
+
+/* Never skips the display's own password. */
+static int do_open_graphics(Operation *operation)
+{
+    operation->fd = virDomainOpenGraphicsFD(operation->domain, operation->request.index, 0);
+    return operation->fd >= 0 ? 0 : -1;
+}
+
+static int call(Operation *operation)
+{
+    virDomainPtr domain = operation->domain;
+
+    switch (operation->request.verb) {
+    case VERB_START:
+        return do_start(operation);
+    case VERB_SHUTDOWN:
+        return do_shutdown(operation);
+    case VERB_REBOOT:
+        return do_reboot(operation);
+    case VERB_RESET:
+        return virDomainReset(domain, 0);
+    case VERB_FORCE_OFF:
+        return virDomainDestroy(domain);
+    case VERB_PAUSE:
+        return virDomainSuspend(domain);
+    case VERB_RESUME:
+        return virDomainResume(domain);
+    case VERB_WAKEUP:
+        return virDomainPMWakeup(domain, 0);
+    case VERB_SAVE:
+        return virDomainManagedSave(domain, 0);
+    case VERB_SET_MEMORY:
+        return do_set_memory(operation);
+    case VERB_SET_AUTOSTART:
+        return virDomainSetAutostart(domain, operation->request.autostart);
+    case VERB_OPEN_GRAPHICS:
+        return do_open_graphics(operation);
+    case VERB_GET_XML:
+        return do_get_xml(operation);
+    case VERB_COUNT:
+        break;
+    }
+    return -1;
+}
+
+/* Drivers have several codes for a VM that runs, or does not: its state tells which it is. */
+static void explain(Operation *operation)
+{
+    Verb verb = operation->request.verb;
+    int active;
+
+    failure_set_libvirt(&operation->failure, operation->name);
+    if (operation->failure.kind != FAILURE_HYPERVISOR || verb == VERB_SET_AUTOSTART || verb == VERB_SET_MEMORY)
+        return;
+    active = virDomainIsActive(operation->domain);
+    if (verb == VERB_START && active > 0)
+        failure_set(&operation->failure, FAILURE_ALREADY_RUNNING, "%s runs already", operation->name);
+    else if (verb != VERB_START && active == 0)
+        failure_set(&operation->failure, FAILURE_NOT_RUNNING, "%s does not run", operation->name);
+}
+
+/* The call may have made a new process with a new id, so the domain is looked up again. */
+static void read_figures(Operation *operation)
+{
+    virDomainPtr fresh = virDomainLookupByUUIDString(operation->job.connection, operation->uuid);
+
+    if (!fresh)
+        return;
+    virDomainFree(operation->domain);
+    operation->domain = fresh;
+    operation->figures_known = figures_read(fresh, &operation->figures) == 0;
+}
+
+void operation_work(SourceJob *job)
+{
+    Operation *operation = (Operation *)job;
+
+    operation->worked = true;
+    operation->domain = virDomainLookupByUUIDString(job->connection, operation->uuid);
+    if (!operation->domain) {
+        failure_set_libvirt(&operation->failure, operation->name);
+        return;
+    }
+    /* libvirtd keeps the timeout for all its clients; ours is set only around our own call. */
+    if (operation->by_agent)
+        (void)virDomainAgentSetResponseTimeout(operation->domain, (int)operation->agent_timeout, 0);
+    if (call(operation) < 0)
+        explain(operation);
+    if (operation->by_agent)
+        (void)virDomainAgentSetResponseTimeout(operation->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+    if (operation->request.verb != VERB_GET_XML && operation->request.verb != VERB_OPEN_GRAPHICS)
+        read_figures(operation);
+}
