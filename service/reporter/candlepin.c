@@ -7,6 +7,7 @@
 #include <systemd/sd-id128.h>
 
 #include "service/cleanup.h"
+#include "service/reporter/backoff.h"
 #include "service/reporter/trust.h"
 
 /* Says what a good answer holds; -EBADMSG when it holds something else. */
@@ -103,7 +104,7 @@ static void finish_call(const HttpResponse *response, void *userdata)
     g_autoptr(CandlepinServer) server = NULL;
     g_autoptr(CandlepinJob) job = NULL;
     g_autofree char *message = NULL;
-    CandlepinReply reply = {.retry_after_usec = response->retry_after_usec};
+    CandlepinReply reply = {.status = response->status, .retry_after_usec = response->retry_after_usec};
 
     reply.outcome = candlepin_judge(response, &message);
     if (reply.outcome == CANDLEPIN_OK && candlepin->read &&
@@ -221,7 +222,7 @@ Candlepin *candlepin_new(HttpEngine *engine, sd_event *event, const Destination 
     candlepin->event = sd_event_ref(event);
     candlepin->destination = destination;
     candlepin->reporter_id = reporter_id;
-    candlepin->deadline_usec = destination->timeout * G_USEC_PER_SEC;
+    candlepin->deadline_usec = destination->timeout * USEC_PER_SECOND;
     candlepin->base = g_strdup_printf("https://%s%s%s:%u%s", bare_ipv6 ? "[" : "", host, bare_ipv6 ? "]" : "",
                                       destination->port, destination->prefix ?: "");
     return candlepin;

@@ -12,6 +12,7 @@ typedef struct Candlepin Candlepin;
 
 typedef struct CandlepinReply {
     CandlepinOutcome outcome;
+    long status;                   /* HTTP's, 0 without an answer */
     const char *message;           /* for a person, without secrets; NULL when the outcome is OK */
     uint64_t retry_after_usec;     /* what the server asked for; 0: nothing */
     const CandlepinServer *server; /* of candlepin_get_server(), when OK */

@@ -86,6 +86,7 @@ static json_object *format_destination(const DestinationRecord *record)
     json_object_object_add(json, "refusals", format_table(record->refusals, (Formatter)format_refusal));
     json_object_object_add(json, "job_id", text_or_null(record->job_id));
     json_object_object_add(json, "job_status", text_or_null(record->job_status));
+    json_object_object_add(json, "job_hash", text_or_null(record->job_hash));
     json_object_object_add(json, "job_open", json_object_new_boolean(record->job_open));
     json_object_object_add(json, "job_since", json_object_new_int64((int64_t)record->job_since));
     json_object_object_add(json, "last_send", json_object_new_int64((int64_t)record->last_send));
@@ -233,7 +234,8 @@ static bool read_destination(void *state, const char *name, json_object *json)
            read_table(json, "in_job", read_delivery, record->in_job) &&
            read_table(json, "refusals", read_refusal, record->refusals) &&
            read_text(json, "job_id", &record->job_id) && read_text(json, "job_status", &record->job_status) &&
-           read_flag(json, "job_open", &record->job_open) && (!record->job_open || record->job_id) &&
+           read_text(json, "job_hash", &record->job_hash) && read_flag(json, "job_open", &record->job_open) &&
+           (!record->job_open || (record->job_id && record->job_hash)) &&
            read_number(json, "job_since", INT64_MAX, &record->job_since) &&
            read_number(json, "last_send", INT64_MAX, &record->last_send);
 }

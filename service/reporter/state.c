@@ -75,6 +75,7 @@ static void destination_record_free(void *data)
     g_hash_table_unref(record->refusals);
     g_free(record->job_id);
     g_free(record->job_status);
+    g_free(record->job_hash);
     g_free(record);
 }
 

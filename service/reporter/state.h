@@ -46,6 +46,7 @@ typedef struct DestinationRecord {
     char *job_id;         /* of the last check-in, NULL when there was none */
     char *job_status;     /* CREATED, RUNNING, FINISHED, FAILED, CANCELED, UNKNOWN, or NULL */
     bool job_open;        /* not known to be over: to be followed up */
+    char *job_hash;       /* of the whole report that the open job is about */
     uint64_t job_since;
     uint64_t last_send; /* of what the server accepted */
 } DestinationRecord;

@@ -13,7 +13,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from testbed import user  # noqa: E402
+from testbed.candlepin import Candlepin  # noqa: E402
+from testbed.certificates import Authority  # noqa: E402
 from testbed.machine import Machine  # noqa: E402
+from testbed.sender import Sender  # noqa: E402
 from testbed.world import World, end_on_signals  # noqa: E402
 
 STRICT = os.environ.get("CI") == "true" or os.environ.get("GUESTBUS_STRICT") == "1"
@@ -137,6 +140,54 @@ def run_guestbusd(world):
     yield make
     for daemon in reversed(daemons):
         daemon.close()
+
+
+# -- the reporter -----------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def workplace(request):
+    """A world without bus, polkit and libvirt: for programs that need none."""
+    opened = World()
+    request.node.stash[WORLDS] = [opened]
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def authority(workplace):
+    return Authority(workplace.subdir("authority"))
+
+
+@pytest.fixture
+def fake_candlepin(workplace, authority):
+    """An entitlement server with the owner "acme", whose user is reporter / hunter2-secret."""
+    with Candlepin(workplace.dir, authority=authority) as server:
+        server.add_owner("acme", {"reporter": "hunter2-secret"})
+        yield server
+
+
+@pytest.fixture
+def run_sender(workplace, authority, fake_candlepin):
+    """run_sender(sources=..., option=value...): the sending half of the reporter, aimed at fake_candlepin."""
+    senders = []
+
+    def make(sources=("esx1",), **options):
+        ca = workplace.subdir("ca")
+        (ca / "test.pem").write_bytes(authority.certificate.read_bytes())
+        options = {"owner": "acme", "port": fake_candlepin.port, "prefix": fake_candlepin.prefix, "ca": ca,
+                   "user": "reporter", "password": "hunter2-secret", **options}
+        sender = Sender(workplace, sources, **{k: v for k, v in options.items() if v is not None})
+        senders.append(sender)
+        return sender
+    yield make
+    for sender in senders:
+        sender.close()
+
+
+@pytest.fixture
+def state_dir(workplace):
+    """A directory for the reporter's state, of this test alone."""
+    return workplace.subdir(workplace.unique("state"), 0o700)
 
 
 # -- users ------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ import urllib.parse
 import uuid
 
 from testbed.certificates import Authority
+from testbed.wait import FACTOR
 
 TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 CAPABILITIES = ["cores", "ram", "guest_limit", "vcpu", "hypervisors_async", "hypervisors_heartbeat"]
@@ -302,7 +303,7 @@ class Candlepin:
 
     def wait_until(self, condition, what="condition", timeout=30):
         with self.changed:
-            if not self.changed.wait_for(condition, timeout):
+            if not self.changed.wait_for(condition, timeout * FACTOR):
                 seen = [f"{r.method} {r.path} {r.status}" for r in self.requests]
                 raise AssertionError(f"no {what} within {timeout} s; requests: {seen}")
         return True

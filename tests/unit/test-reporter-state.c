@@ -71,6 +71,7 @@ static void fill(State *state)
     g_hash_table_insert(record->refusals, g_strdup(""), refusal);
     record->job_id = g_strdup("job-7");
     record->job_status = g_strdup("RUNNING");
+    record->job_hash = g_strdup(HASH);
     record->job_open = true;
     record->job_since = 1795000000000001;
     record->last_send = 1795000000000002;
@@ -92,6 +93,7 @@ static void check(State *state)
     assert_int_equal(refusal->times, 3);
     assert_string_equal(record->job_id, "job-7");
     assert_string_equal(record->job_status, "RUNNING");
+    assert_string_equal(record->job_hash, HASH);
     assert_true(record->job_open);
     assert_int_equal(record->job_since, 1795000000000001);
     assert_int_equal(record->last_send, 1795000000000002);
