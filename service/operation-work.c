@@ -55,12 +55,19 @@ static int do_set_memory(Operation *operation)
 {
     unsigned long kib = (unsigned long)(operation->request.memory / KIB);
     unsigned flags = 0;
+    int r;
 
     if (virDomainIsActive(operation->domain) > 0)
         flags |= VIR_DOMAIN_AFFECT_LIVE;
     if (virDomainIsPersistent(operation->domain) > 0)
         flags |= VIR_DOMAIN_AFFECT_CONFIG;
-    return virDomainSetMemoryFlags(operation->domain, kib, flags);
+    r = virDomainSetMemoryFlags(operation->domain, kib, flags);
+    /* Some drivers take one of the two at a time. */
+    if (r == 0 || virGetLastErrorCode() != VIR_ERR_INVALID_ARG ||
+        flags != (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG))
+        return r;
+    r = virDomainSetMemoryFlags(operation->domain, kib, VIR_DOMAIN_AFFECT_LIVE);
+    return r < 0 ? r : virDomainSetMemoryFlags(operation->domain, kib, VIR_DOMAIN_AFFECT_CONFIG);
 }
 
 static int do_get_xml(Operation *operation)
