@@ -387,3 +387,14 @@ int authority_check(Authority *a, sd_bus_message *call, const AuthorityDetails *
         return 0;
     return question_fetch(q, action, d, error);
 }
+
+int authority_caller(Authority *a, sd_bus_message *call, uid_t *ret)
+{
+    const char *name = sd_bus_message_get_sender(call);
+    Sender *s;
+
+    if (!name || sender_table_get(a->senders, name, &s) < 0 || !s->known)
+        return -ENXIO;
+    *ret = s->uid;
+    return 0;
+}
