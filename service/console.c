@@ -284,18 +284,6 @@ static int watch_both(Console *console)
     return 0;
 }
 
-static virStreamPtr open_stream(virDomainPtr domain, const char *device, bool force)
-{
-    virStreamPtr stream = virStreamNew(virDomainGetConnect(domain), VIR_STREAM_NONBLOCK);
-
-    if (stream && virDomainOpenConsole(domain, *device ? device : NULL, stream,
-                                       force ? VIR_DOMAIN_CONSOLE_FORCE : 0) < 0) {
-        virStreamFree(stream);
-        return NULL;
-    }
-    return stream;
-}
-
 /* libvirt has no code of its own for "somebody else has it open": it is the general one for a failed
  * operation. */
 static void explain(const char *name, Failure *failure)
@@ -313,14 +301,28 @@ static void explain(const char *name, Failure *failure)
         failure_set_libvirt(failure, name);
 }
 
+/* The failure is taken before the stream is let go, which forgets libvirt's error. */
+static virStreamPtr open_stream(virDomainPtr domain, const char *device, bool force, const char *name,
+                                Failure *failure)
+{
+    virStreamPtr stream = virStreamNew(virDomainGetConnect(domain), VIR_STREAM_NONBLOCK);
+
+    if (stream && virDomainOpenConsole(domain, *device ? device : NULL, stream,
+                                       force ? VIR_DOMAIN_CONSOLE_FORCE : 0) == 0)
+        return stream;
+    explain(name, failure);
+    if (stream)
+        virStreamFree(stream);
+    return NULL;
+}
+
 int console_start(Console *console, virDomainPtr domain, const char *device, bool force, const char *name,
                   Failure *failure)
 {
     int pair[2], r;
 
-    console->stream = open_stream(domain, device, force);
+    console->stream = open_stream(domain, device, force, name, failure);
     if (!console->stream) {
-        explain(name, failure);
         console_release(console);
         return -1;
     }

@@ -142,6 +142,8 @@ static void explain(Operation *operation)
     int active;
 
     failure_set_libvirt(&operation->failure, operation->name);
+    if (verb == VERB_START && operation->failure.kind == FAILURE_INVALID_ARGUMENT)
+        operation->failure.kind = FAILURE_NOT_SUPPORTED; /* the only argument is how to start: flags that the driver lacks */
     if (operation->failure.kind != FAILURE_HYPERVISOR || verb == VERB_SET_AUTOSTART ||
         verb == VERB_SET_MEMORY)
         return;
