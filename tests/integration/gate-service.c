@@ -91,6 +91,16 @@ static int forget(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return sd_bus_reply_method_return(m, NULL);
 }
 
+static int emit(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    const char *interface, *member;
+    int r = sd_bus_message_read(m, "ss", &interface, &member);
+
+    if (r >= 0)
+        r = sd_bus_emit_signal(sd_bus_message_get_bus(m), "/org/guestbus1", interface, member, NULL);
+    return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static int find_vm(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
                    sd_bus_error *error)
 {
@@ -113,6 +123,7 @@ static const sd_bus_vtable vm_vtable[] = {
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Books", NULL, "uuu", books, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Emit", "ss", NULL, emit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Rename", "s", NULL, rename_all, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Forget", "b", NULL, forget, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,

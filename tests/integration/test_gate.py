@@ -2,9 +2,9 @@
 """The authorization gate behind a minimal service (gate-service.c), with the real polkitd."""
 import pytest
 
+from gate import Gate
 from testbed import user
-from testbed.client import BusError, MANAGER, NAME, ROOT, VM
-from testbed.process import Process
+from testbed.client import BusError, ROOT, VM
 from testbed.wait import wait_until
 
 ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
@@ -30,28 +30,6 @@ RULE = """polkit.addRule(function(action, subject) {
     return polkit.Result.YES;
 });
 """
-
-
-class Gate:
-    def __init__(self, world):
-        self.world = world
-        self.process = Process(world, world.unique("gate-service"),
-                               [world.executable("tests/integration/gate-service")],
-                               env={"DBUS_SYSTEM_BUS_ADDRESS": world.bus.address}, user=user.service_user())
-        wait_until(lambda: world.bus.has_owner(NAME), what=lambda: f"the gate\n{self.process.log()}")
-
-    def books(self):
-        """(calls that wait, runs of handlers, calls that acted)"""
-        return self.world.client.call("Books", path=ROOT, interface=MANAGER)
-
-    def wait_pending(self, count):
-        wait_until(lambda: self.books()[0] == count, what=lambda: f"{count} pending, books {self.books()}")
-
-    def set(self, member, signature, value):
-        self.world.client.call(member, signature, value, path=ROOT, interface=MANAGER)
-
-    def close(self):
-        assert self.process.stop() == 0, self.process.log()
 
 
 @pytest.fixture
