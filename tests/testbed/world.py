@@ -81,7 +81,8 @@ class World:
     def logs(self):
         """(name, text) of every log, for the report of a failed test."""
         for path in sorted(self.dir.glob("*.log")):
-            yield path.name, path.read_text(errors="replace")[-20000:]
+            if path.stat().st_size > 0:
+                yield path.name, path.read_text(errors="replace")[-20000:]
 
     # -- the parts ------------------------------------------------------------------------------
 
