@@ -4,6 +4,7 @@
 #include "dbus/log-control.h"
 #include "dbus/manager-dbus.h"
 #include "dbus/object.h"
+#include "dbus/qmp-dbus.h"
 #include "dbus/source-dbus.h"
 #include "dbus/vm-dbus.h"
 #include "service/cleanup.h"
@@ -29,6 +30,11 @@ static void on_vm_removed(VM *vm, void *userdata)
 static void on_vm_changed(VM *vm, unsigned changes, void *userdata)
 {
     vm_dbus_changed(userdata, vm, changes);
+}
+
+static void on_qmp_event(VM *vm, const QMPEvent *event, void *userdata)
+{
+    qmp_dbus_event(userdata, vm, event);
 }
 
 static void on_source_added(Source *source, void *userdata)
@@ -86,6 +92,7 @@ static const ManagerObserver observer = {
     .vm_added = on_vm_added,
     .vm_removed = on_vm_removed,
     .vm_changed = on_vm_changed,
+    .qmp_event = on_qmp_event,
     .source_added = on_source_added,
     .source_removed = on_source_removed,
     .source_changed = on_source_changed,
@@ -129,6 +136,8 @@ static int export_objects(Bus *bus)
         r = source_dbus_export(bus);
     if (r >= 0)
         r = vm_dbus_export(bus);
+    if (r >= 0)
+        r = qmp_dbus_export(bus);
     if (r >= 0)
         r = sd_bus_add_object_manager(bus->bus, NULL, BUS_ROOT);
     if (r >= 0)

@@ -2,6 +2,7 @@
 #include "service/config-keys.h"
 
 #include "service/log.h"
+#include "service/qmp/rate.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -23,8 +24,8 @@ static const struct NumberKey {
     {"system-interval", offsetof(ServiceConfig, system_interval), 120, 1, 86400, false},
     {"filesystems-interval", offsetof(ServiceConfig, filesystems_interval), 300, 1, 86400, false},
     {"memory-stats-period", offsetof(ServiceConfig, memory_stats_period), 10, 1, 3600, true},
-    {"qmp-event-rate", offsetof(ServiceConfig, qmp_event_rate), 200, 1, 100000, false},
-    {"qmp-event-burst", offsetof(ServiceConfig, qmp_event_burst), 1000, 1, 1000000, false},
+    {"qmp-event-rate", offsetof(ServiceConfig, qmp_event_rate), QMP_RATE_DEFAULT, 1, QMP_RATE_MAX, false},
+    {"qmp-event-burst", offsetof(ServiceConfig, qmp_event_burst), QMP_BURST_DEFAULT, 1, QMP_BURST_MAX, false},
 };
 
 static unsigned *number_slot(ServiceConfig *service, const struct NumberKey *key)

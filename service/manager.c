@@ -2,6 +2,7 @@
 #include "service/manager.h"
 
 #include "service/log.h"
+#include "service/qmp/feed.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +40,6 @@ int manager_new(sd_event *event, const ConfigOrigin *origin, Manager **ret)
     manager->event = sd_event_ref(event);
     manager->origin = *origin;
     manager->sources = g_ptr_array_new();
-    manager->consoles = g_ptr_array_new();
     manager->changed_vms = g_ptr_array_new();
     manager->changed_sources = g_ptr_array_new();
     r = inbox_new(event, &manager->inbox);
@@ -87,7 +87,6 @@ Manager *manager_free(Manager *manager)
     sd_event_source_disable_unref(manager->patience);
     sd_event_source_disable_unref(manager->flush_source);
     g_ptr_array_unref(manager->sources);
-    g_ptr_array_unref(manager->consoles);
     g_ptr_array_unref(manager->changed_vms);
     g_ptr_array_unref(manager->changed_sources);
     config_free(manager->config);
@@ -152,6 +151,8 @@ static void apply_service_config(Manager *manager)
 {
     if (manager->config->service.log_level >= 0)
         log_set_level(manager->config->service.log_level);
+    for (guint i = 0; i < manager->sources->len; i++)
+        qmp_feed_apply_rate(((Source *)manager->sources->pdata[i])->qmp);
 }
 
 void manager_start(Manager *manager)
@@ -327,6 +328,11 @@ void manager_vm_removed(Manager *manager, VM *vm)
     g_ptr_array_remove(manager->changed_vms, vm);
     TELL(manager, vm_removed, vm);
     count_changed(manager, vm);
+}
+
+void manager_qmp_event(Manager *manager, VM *vm, const QMPEvent *event)
+{
+    TELL(manager, qmp_event, vm, event);
 }
 
 static void flush_vms(Manager *manager)

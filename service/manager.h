@@ -24,6 +24,7 @@ typedef struct ManagerObserver {
     void (*vm_changed)(VM *vm, unsigned changes, void *userdata);
     void (*guest_changed)(VM *vm, uint32_t changes, void *userdata);
     void (*guest_signal)(VM *vm, GuestSignal signal, const char *text, uint64_t number, void *userdata);
+    void (*qmp_event)(VM *vm, const QMPEvent *event, void *userdata);
     void (*source_added)(Source *source, void *userdata);
     void (*source_removed)(Source *source, void *userdata);
     void (*source_changed)(Source *source, unsigned changes, void *userdata);
@@ -38,7 +39,6 @@ struct Manager {
     Config *config;
     ConfigOrigin origin;
     GPtrArray *sources; /* Source, in the order of the configuration */
-    GPtrArray *consoles; /* Console, those that are open */
     unsigned vm_count;
     bool ready;     /* every local source was listed, or was tried in vain */
     bool announced; /* observers were told to go public */
@@ -80,6 +80,8 @@ void manager_queue_source(Manager *manager, Source *source);
 void manager_changed(Manager *manager, unsigned changes);
 void manager_vm_added(Manager *manager, VM *vm);
 void manager_vm_removed(Manager *manager, VM *vm);
+/* QEMU's monitor of this VM told something. */
+void manager_qmp_event(Manager *manager, VM *vm, const QMPEvent *event);
 /* A source was listed for the first time, or its first try failed. */
 void manager_source_settled(Manager *manager);
 

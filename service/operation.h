@@ -4,8 +4,6 @@
 #include "service/error.h"
 #include "service/vm.h"
 
-#include <sys/types.h>
-
 /* What can be done to a VM. */
 typedef enum Verb {
     VERB_START,
@@ -20,7 +18,6 @@ typedef enum Verb {
     VERB_SET_MEMORY,
     VERB_SET_AUTOSTART,
     VERB_OPEN_GRAPHICS,
-    VERB_OPEN_CONSOLE,
     VERB_GET_XML,
     VERB_COUNT
 } Verb;
@@ -39,9 +36,6 @@ typedef struct OperationRequest {
     uint64_t memory;           /* SetMemory, bytes */
     bool autostart;            /* SetAutostart */
     unsigned index;            /* OpenGraphics */
-    const char *device;        /* OpenConsole; copied */
-    bool force;                /* OpenConsole */
-    uid_t user;                /* OpenConsole: who asks */
     bool inactive, secrets;    /* GetXML */
 } OperationRequest;
 
@@ -49,7 +43,7 @@ typedef struct OperationRequest {
 typedef struct OperationResult {
     Failure failure;  /* FAILURE_NONE: it was done, or was accepted and goes on */
     const char *text; /* GetXML */
-    int fd;           /* OpenGraphics, OpenConsole: TAKE_FD() it, else it is closed */
+    int fd;           /* OpenGraphics: TAKE_FD() it, else it is closed */
 } OperationResult;
 
 typedef void (*OperationDone)(OperationResult *result, void *userdata);

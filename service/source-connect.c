@@ -3,9 +3,12 @@
 
 #include "service/error.h"
 #include "service/log.h"
+#include "service/qmp/feed.h"
+#include "service/qmp/monitor.h"
 #include "service/source-events.h"
 #include "service/thread.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 
@@ -22,6 +25,7 @@ typedef struct Closing {
     virConnectPtr control, agent;
     int callbacks[8];
     unsigned callback_count;
+    int qmp_callback;
 } Closing;
 
 /* Answers what libvirt asks for. Nobody is at a terminal: what the configuration does not have is refused. */
@@ -145,20 +149,25 @@ static int connect_all(ConnectResult *result, const SourceConfig *config)
     watch_close(result, result->control);
     watch_close(result, result->agent);
     source_events_register(result);
+    if (result->qmp_gate)
+        result->qmp_callback =
+            qmp_monitor_register(result->control, result->link, result->generation, result->qmp_gate);
     return figures_list(result->control, &result->listing);
 }
 
-static void close_now(virConnectPtr control, virConnectPtr agent, const int *callbacks, unsigned count)
+static void close_now(const Closing *closing)
 {
-    for (unsigned i = 0; i < count; i++)
-        (void)virConnectDomainEventDeregisterAny(control, callbacks[i]);
-    if (control) {
-        (void)virConnectUnregisterCloseCallback(control, on_close);
-        virConnectClose(control);
+    for (unsigned i = 0; i < closing->callback_count; i++)
+        (void)virConnectDomainEventDeregisterAny(closing->control, closing->callbacks[i]);
+    if (closing->qmp_callback >= 0)
+        (void)virConnectDomainQemuMonitorEventDeregister(closing->control, closing->qmp_callback);
+    if (closing->control) {
+        (void)virConnectUnregisterCloseCallback(closing->control, on_close);
+        virConnectClose(closing->control);
     }
-    if (agent) {
-        (void)virConnectUnregisterCloseCallback(agent, on_close);
-        virConnectClose(agent);
+    if (closing->agent) {
+        (void)virConnectUnregisterCloseCallback(closing->agent, on_close);
+        virConnectClose(closing->agent);
     }
 }
 
@@ -179,7 +188,7 @@ static void *close_main(void *userdata)
 {
     Closing *closing = userdata;
 
-    close_now(closing->control, closing->agent, closing->callbacks, closing->callback_count);
+    close_now(closing);
     g_free(closing);
     return NULL;
 }
@@ -196,14 +205,17 @@ static void close_in_thread(const Closing *what)
 static void result_free(InboxItem *item)
 {
     ConnectResult *result = (ConnectResult *)item;
-    Closing closing = {
-        .control = result->control, .agent = result->agent, .callback_count = result->callback_count};
+    Closing closing = {.control = result->control,
+                       .agent = result->agent,
+                       .callback_count = result->callback_count,
+                       .qmp_callback = result->qmp_callback};
 
     g_clear_pointer(&result->listing, g_ptr_array_unref);
     memcpy(closing.callbacks, result->callbacks, sizeof closing.callbacks);
     if (closing.control)
         close_in_thread(&closing);
     source_link_unref(result->link);
+    qmp_gate_unref(result->qmp_gate);
     g_free(result->error);
     g_free(result);
 }
@@ -231,6 +243,9 @@ int source_connect_start(Source *source)
     result->item.free = result_free;
     result->link = source_link_ref(source->link);
     result->generation = source->generation;
+    result->qmp_callback = -1;
+    if (source->qmp && !source->config->read_only)
+        result->qmp_gate = qmp_gate_ref(qmp_feed_gate(source->qmp));
     attempt->result = result;
     attempt->config = source_config_copy(source->config);
     r = thread_start(attempt_main, attempt);
@@ -244,12 +259,15 @@ int source_connect_start(Source *source)
 
 void source_connections_close(Source *source)
 {
-    Closing closing = {
-        .control = source->control, .agent = source->agent, .callback_count = source->callback_count};
+    Closing closing = {.control = source->control,
+                       .agent = source->agent,
+                       .callback_count = source->callback_count,
+                       .qmp_callback = source->qmp_callback};
 
     memcpy(closing.callbacks, source->callbacks, sizeof closing.callbacks);
     source->control = source->agent = NULL;
     source->callback_count = 0;
+    source->qmp_callback = -1;
     if (closing.control)
         close_in_thread(&closing);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "service/figures.h"
+#include "service/qmp/gate.h"
 #include "service/source.h"
 
 /* What a connect thread brings to the loop. */
@@ -14,6 +15,8 @@ struct ConnectResult {
     bool has_lifecycle_events;
     int callbacks[8];
     unsigned callback_count;
+    QMPGate *qmp_gate;  /* NULL: do not ask for QMP events */
+    int qmp_callback;   /* -1: there is none */
     GPtrArray *listing; /* Listed */
 };
 

@@ -3,6 +3,7 @@
 
 #include "service/log.h"
 #include "service/manager.h"
+#include "service/qmp/feed.h"
 #include "service/source-connect.h"
 #include "service/source-read.h"
 
@@ -62,6 +63,8 @@ Source *source_new(Manager *manager, const SourceConfig *config)
     source->library_version = g_strdup("");
     source->last_error = g_strdup("");
     source->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_vm);
+    source->qmp_callback = -1;
+    source->qmp = qmp_feed_new(source);
     source->reads = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     source->read_queue = g_queue_new();
     return source;
@@ -93,6 +96,7 @@ Source *source_free(Source *source)
     drop_connection(source);
     source->retry_timer = sd_event_source_disable_unref(source->retry_timer);
     source->try_deadline = sd_event_source_disable_unref(source->try_deadline);
+    qmp_feed_free(source->qmp);
     g_hash_table_unref(source->vms);
     g_hash_table_unref(source->reads);
     g_queue_free_full(source->read_queue, g_free);
@@ -247,6 +251,8 @@ void source_connected(Source *source, ConnectResult *result)
     source->callback_count = result->callback_count;
     for (unsigned i = 0; i < result->callback_count; i++)
         source->callbacks[i] = result->callbacks[i];
+    source->qmp_callback = result->qmp_callback;
+    source->has_qmp = result->qmp_callback >= 0;
     open_lanes(source);
     set_connected(source, true);
     source_set_error(source, source->config->read_only ? READ_ONLY_NOTE : "");

@@ -11,6 +11,7 @@
 
 typedef struct Manager Manager;
 typedef struct ConnectResult ConnectResult;
+typedef struct QMPFeed QMPFeed;
 
 /* libvirtd serves 5 requests of one client connection at a time, so the control connection has at most
  * 3 + 2 of them, and the one for agents and streams keeps 2 free for opening channels. */
@@ -62,11 +63,15 @@ struct Source {
     bool has_lifecycle_events;
     int callbacks[8];
     unsigned callback_count;
+    int qmp_callback; /* -1: there is none */
     Lane *control_lane, *slow_lane, *agent_lane;
 
     bool connecting;
     unsigned attempt;
     sd_event_source *retry_timer, *try_deadline, *sweep_timer;
+
+    QMPFeed *qmp; /* NULL when there was no descriptor for it */
+    bool has_qmp; /* the driver and the connection have QMP events; holds while disconnected */
 
     GHashTable *reads; /* uuid -> pending read, see source-read.c */
     GQueue *read_queue;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "service/qmp/stream.h"
+
 typedef struct Source Source;
 typedef struct Guest Guest;
 
@@ -113,6 +115,7 @@ typedef struct VM {
     bool change_queued;     /* in the manager's list */
     void *face;             /* the observer's own */
     Guest *guest;           /* what its inside says; never NULL */
+    QMPStream qmp;          /* what of its QMP events was not sent */
 } VM;
 
 VM *vm_new(Source *source, const char *uuid, const char *name);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ typedef struct Turnstile {
 } Turnstile;
 
 struct QMPGate {
+    atomic_uint references;
     pthread_mutex_t mutex; /* guards what follows, apart from the descriptor */
     QMPRate rate;
     GHashTable *turnstiles; /* UUID → Turnstile */
@@ -33,6 +35,7 @@ int qmp_gate_new(const QMPRate *rate, QMPGate **ret)
     if (fd < 0)
         return -errno;
     gate = g_new0(QMPGate, 1);
+    atomic_init(&gate->references, 1);
     pthread_mutex_init(&gate->mutex, NULL);
     gate->rate = *rate;
     gate->turnstiles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -42,14 +45,21 @@ int qmp_gate_new(const QMPRate *rate, QMPGate **ret)
     return 0;
 }
 
-void qmp_gate_free(QMPGate *gate)
+QMPGate *qmp_gate_ref(QMPGate *gate)
 {
-    if (!gate)
-        return;
+    atomic_fetch_add(&gate->references, 1);
+    return gate;
+}
+
+QMPGate *qmp_gate_unref(QMPGate *gate)
+{
+    if (!gate || atomic_fetch_sub(&gate->references, 1) != 1)
+        return NULL;
     g_hash_table_unref(gate->turnstiles);
     pthread_mutex_destroy(&gate->mutex);
     close(gate->fd);
     g_free(gate);
+    return NULL;
 }
 
 int qmp_gate_fd(const QMPGate *gate)

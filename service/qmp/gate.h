@@ -19,7 +19,10 @@ typedef void (*QMPGateCollect)(const char *uuid, uint64_t lost, void *userdata);
 
 /* Fails with -errno when there is no descriptor to be had. */
 int qmp_gate_new(const QMPRate *rate, QMPGate **ret);
-void qmp_gate_free(QMPGate *gate);
+
+/* A registration with libvirt keeps a reference: its callback may run until libvirt lets go of it. */
+QMPGate *qmp_gate_ref(QMPGate *gate);
+QMPGate *qmp_gate_unref(QMPGate *gate);
 
 /* Readable after the first loss since the last empty collection. */
 int qmp_gate_fd(const QMPGate *gate);

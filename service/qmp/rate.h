@@ -10,7 +10,8 @@
 enum {
     QMP_RATE_DEFAULT = 200,   /* events a second */
     QMP_BURST_DEFAULT = 1000, /* events at once after a quiet time */
-    QMP_RATE_MAX = 100000,    /* the largest value either may have */
+    QMP_RATE_MAX = 100000,
+    QMP_BURST_MAX = 1000000, /* the largest value either may have */
 };
 
 typedef struct QMPRate {

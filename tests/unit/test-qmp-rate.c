@@ -58,7 +58,7 @@ static void test_bucket_keeps_its_rate_over_small_steps(void **state)
 
 static void test_bucket_with_strange_clocks_and_rates(void **state)
 {
-    QMPRate small = {1, 2}, none = {0, 1}, largest = {QMP_RATE_MAX, QMP_RATE_MAX};
+    QMPRate small = {1, 2}, none = {0, 1}, largest = {QMP_RATE_MAX, QMP_BURST_MAX};
     QMPBucket bucket;
 
     qmp_bucket_fill(&bucket, &default_rate, 10 * SECOND);
@@ -70,7 +70,7 @@ static void test_bucket_with_strange_clocks_and_rates(void **state)
     qmp_bucket_fill(&bucket, &none, 0);
     assert_int_equal(take_all(&bucket, &none, 100 * SECOND), 1);
     qmp_bucket_fill(&bucket, &largest, 0);
-    assert_int_equal(take_all(&bucket, &largest, 0), QMP_RATE_MAX);
+    assert_int_equal(take_all(&bucket, &largest, 0), QMP_BURST_MAX);
 }
 
 static bool is_readable(int fd)
@@ -117,7 +117,7 @@ static void test_gate(void **state)
     qmp_gate_lose(gate, "c", 0);
     assert_true(is_readable(qmp_gate_fd(gate)));
     expect_losses(gate, "c:1 ");
-    qmp_gate_free(gate);
+    qmp_gate_unref(gate);
 }
 
 static void test_gate_forgets_quiet_machines_only(void **state)
@@ -139,7 +139,7 @@ static void test_gate_forgets_quiet_machines_only(void **state)
     assert_int_equal(qmp_gate_collect(gate, collect_into, text), 2);
     assert_non_null(strstr(text->str, "busy:1 "));
     assert_non_null(strstr(text->str, "steady:1000 "));
-    qmp_gate_free(gate);
+    qmp_gate_unref(gate);
 }
 
 static void test_gate_takes_a_new_rate(void **state)
@@ -152,7 +152,7 @@ static void test_gate_takes_a_new_rate(void **state)
     qmp_gate_set_rate(gate, &(QMPRate){100, 100});
     assert_true(qmp_gate_admit(gate, "a", SECOND));
     assert_true(qmp_gate_admit(gate, "a", SECOND));
-    qmp_gate_free(gate);
+    qmp_gate_unref(gate);
 }
 
 enum {
@@ -194,7 +194,7 @@ static void test_gate_counts_right_between_threads(void **state)
     assert_int_equal(passed + lost, THREADS * EVENTS);
     /* 20 ms of clock are worth four events. */
     assert_in_range(passed, QMP_BURST_DEFAULT, QMP_BURST_DEFAULT + 4);
-    qmp_gate_free(gate);
+    qmp_gate_unref(gate);
 }
 
 static void test_notice_after_the_storm(void **state)
