@@ -47,6 +47,8 @@ void manager_dbus_changed(Bus *bus, unsigned changes)
     const char *names[4];
     size_t n = 0;
 
+    if (!bus->manager->announced)
+        return;
     if (changes & MANAGER_CHANGED_READY)
         names[n++] = "Ready";
     if (changes & MANAGER_CHANGED_VM_COUNT)

@@ -82,7 +82,8 @@ void source_dbus_removed(Bus *bus, Source *source)
 {
     g_autofree char *path = object_source_path(source->config->label);
 
-    (void)sd_bus_emit_object_removed(bus->bus, path);
+    if (bus->manager->announced)
+        (void)sd_bus_emit_object_removed(bus->bus, path);
     object_remove_source(bus, source);
 }
 
@@ -92,6 +93,8 @@ void source_dbus_changed(Bus *bus, Source *source, unsigned changes)
     const char *names[G_N_ELEMENTS(changed_properties) + 1];
     size_t n = 0;
 
+    if (!bus->manager->announced)
+        return;
     for (size_t i = 0; i < G_N_ELEMENTS(changed_properties); i++)
         if (changes & changed_properties[i].change)
             names[n++] = changed_properties[i].property;

@@ -102,7 +102,8 @@ int vm_dbus_export(Bus *bus)
 void vm_dbus_added(Bus *bus, VM *vm)
 {
     object_add_vm(bus, vm);
-    /* Before the name is taken nobody can follow us: who comes then reads everything. */
+    /* Before the name is taken nobody can follow us: who comes then reads everything. And nobody may: the bus
+     * knows by the name alone whose signals it keeps from strangers. */
     if (bus->manager->announced)
         (void)sd_bus_emit_object_added(bus->bus, vm_face(vm)->path);
 }
@@ -110,7 +111,8 @@ void vm_dbus_added(Bus *bus, VM *vm)
 /* Told while the object can still be found: sd-bus lists its interfaces in the signal. */
 void vm_dbus_removed(Bus *bus, VM *vm)
 {
-    (void)sd_bus_emit_object_removed(bus->bus, vm_face(vm)->path);
+    if (bus->manager->announced)
+        (void)sd_bus_emit_object_removed(bus->bus, vm_face(vm)->path);
     object_remove_vm(bus, vm);
 }
 
