@@ -28,6 +28,7 @@ static int send_result(PendingCall *pending, OperationResult *result)
     case VERB_GET_XML:
         return sd_bus_reply_method_return(pending->call, "s", result->text);
     case VERB_OPEN_GRAPHICS:
+    case VERB_OPEN_CONSOLE:
         return sd_bus_reply_method_return(pending->call, "h", result->fd);
     default:
         return sd_bus_reply_method_return(pending->call, NULL);
@@ -60,13 +61,18 @@ static int start(sd_bus_message *call, VM *vm, const OperationRequest *request, 
     return r;
 }
 
+static int authorize(sd_bus_message *call, const VM *vm, Verb verb, sd_bus_error *error)
+{
+    const AuthorityDetails details = {vm->name, vm->uuid, vm->source->config->label, verb_name(verb)};
+
+    return authority_check(vm_face(vm)->bus->authority, call, &details, error);
+}
+
 /* The rest of every handler, after its arguments. */
 static int authorize_and_start(sd_bus_message *call, VM *vm, const OperationRequest *request,
                                sd_bus_error *error)
 {
-    const AuthorityDetails details = {vm->name, vm->uuid, vm->source->config->label,
-                                      verb_name(request->verb)};
-    int r = authority_check(vm_face(vm)->bus->authority, call, &details, error);
+    int r = authorize(call, vm, request->verb, error);
 
     if (r <= 0)
         return r < 0 ? r : 1;
@@ -203,6 +209,28 @@ int vm_method_open_graphics(sd_bus_message *call, void *userdata, sd_bus_error *
         return error_set(error, FAILURE_INVALID_ARGUMENT, "%s has %u displays; there is no number %u",
                          vm->name, vm->details->graphics->len, request.index);
     return authorize_and_start(call, userdata, &request, error);
+}
+
+/* The user is known once the authority has let the call pass; it counts against that user's consoles. */
+int vm_method_open_console(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+    OperationRequest request = {.verb = VERB_OPEN_CONSOLE};
+    const MethodOption options[] = {{"force", SD_BUS_TYPE_BOOLEAN, &request.force}};
+    VM *vm = userdata;
+    Authority *authority = vm_face(vm)->bus->authority;
+    int r = sd_bus_message_read(call, "s", &request.device);
+
+    if (r >= 0)
+        r = options_read(call, options, G_N_ELEMENTS(options), error);
+    if (r < 0)
+        return r;
+    if (!vm_is_active(vm))
+        return error_set(error, FAILURE_NOT_RUNNING, "%s does not run, so it has no console", vm->name);
+    r = authorize(call, vm, request.verb, error);
+    if (r <= 0)
+        return r < 0 ? r : 1;
+    r = authority_caller(authority, call, &request.user);
+    return r < 0 ? r : start(call, vm, &request, error);
 }
 
 /* The definition without secrets is as free as the properties are; with them it is polkit's to allow. */

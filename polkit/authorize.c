@@ -10,6 +10,7 @@
 #include "polkit/queue.h"
 #include "polkit/sender.h"
 #include "service/cleanup.h"
+#include "service/log.h"
 
 /* What polkit decides by itself takes milliseconds; past this it is stopped or its rules hang. The time
  * counts from the call on, so waiting for a slot is in it. */
@@ -33,6 +34,7 @@ struct Authority {
     GHashTable *checks;     /* of Check: those that polkit owes an answer, wanted or not */
     sd_event_source *sweep; /* after the second run of handlers, frees what these did not fetch */
     GPtrArray *swept;       /* of Question, answered and queued for the second run */
+    bool told_absent;       /* the log says that polkit is not there */
 };
 
 static void pump(Authority *a);
@@ -85,7 +87,7 @@ static int sweep(sd_event_source *source, void *userdata)
     return 0;
 }
 
-/* The answer is in q: lets the handler run again. */
+/* The answer is in q: lets the handler run again. Frees nothing, so callers may walk lists. */
 static void question_deliver(Question *q)
 {
     Authority *a = q->authority;
@@ -96,11 +98,8 @@ static void question_deliver(Question *q)
     r = sd_bus_message_rewind(q->call, true);
     if (r >= 0)
         r = sd_bus_enqueue_for_read(a->bus, q->call);
-    if (r < 0) {
+    if (r < 0)
         (void)sd_bus_reply_method_errnof(q->call, r, "The authorized call cannot be run");
-        question_end(q);
-        return;
-    }
     /* The sweep is idle work: the loop has run all messages that are queued now before it comes to it. */
     g_ptr_array_add(a->swept, q);
     sd_event_source_set_enabled(a->sweep, SD_EVENT_ONESHOT);
@@ -144,11 +143,6 @@ static int question_queue(Question *q, QueueKind kind)
     return r;
 }
 
-static int rate_limited(sd_bus_error *error)
-{
-    return sd_bus_error_set(error, ERROR_RATE_LIMITED, "Too many calls wait for authorization");
-}
-
 static void question_rate_limit(Question *q)
 {
     question_refuse(q, ERROR_RATE_LIMITED, "too many calls wait for authorization");
@@ -165,6 +159,20 @@ static void question_escalate(Question *q)
         (void)question_set_deadline(q, INTERACTIVE_DEADLINE_USEC);
 }
 
+/* Callers get an error each; the log gets a line when it begins and one when it is over. */
+static void tell_of_trouble(Authority *a, const Question *q, CheckAnswer answer, const char *text)
+{
+    if (answer == CHECK_UNDECIDED)
+        log_warning("polkit could not decide %s: %s", q->action, text ? text : "no reason given");
+    else if ((answer == CHECK_NO_POLKIT) != a->told_absent) {
+        a->told_absent = !a->told_absent;
+        if (a->told_absent)
+            log_warning("polkit is not available: only root may act until it is");
+        else
+            log_notice("polkit is available again");
+    }
+}
+
 static int check_done(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     Check *c = userdata;
@@ -177,6 +185,7 @@ static int check_done(sd_bus_message *reply, void *userdata, sd_bus_error *error
     if (q) {
         bool escalate = answer == CHECK_CHALLENGE && q->interactive && c->ticket.kind == QUEUE_PLAIN;
 
+        tell_of_trouble(a, q, answer, text);
         q->check = NULL;
         check_forget(a, c);
         if (escalate)
@@ -235,8 +244,9 @@ static void sender_resolved(Sender *s, void *userdata)
             question_deliver(q);
         } else if (question_queue(q, QUEUE_PLAIN) < 0)
             question_rate_limit(q);
+        else
+            pump(a); /* now, or the crowd of a new connection would count as waiting while slots are free */
     }
-    pump(a);
 }
 
 static void sender_gone(Sender *s, void *userdata)
@@ -311,13 +321,16 @@ static int question_start(Question *q, sd_bus_error *error)
 {
     Authority *a = q->authority;
     Sender *s = q->sender;
+    int r;
 
     if (question_set_deadline(q, PLAIN_DEADLINE_USEC) < 0)
         return sd_bus_error_set(error, SD_BUS_ERROR_NO_MEMORY, "No timer for the authorization");
     if (!s->known)
-        return s->questions.length > UNKNOWN_PER_SENDER_MAX ? rate_limited(error) : 0;
-    if (question_queue(q, QUEUE_PLAIN) < 0)
-        return rate_limited(error);
+        r = s->questions.length > UNKNOWN_PER_SENDER_MAX ? -EDQUOT : 0;
+    else
+        r = question_queue(q, QUEUE_PLAIN);
+    if (r < 0)
+        return sd_bus_error_set(error, ERROR_RATE_LIMITED, "Too many calls wait for authorization");
     pump(a);
     return 0;
 }
@@ -386,4 +399,15 @@ int authority_check(Authority *a, sd_bus_message *call, const AuthorityDetails *
     if (!q->answered)
         return 0;
     return question_fetch(q, action, d, error);
+}
+
+int authority_caller(Authority *a, sd_bus_message *call, uid_t *ret)
+{
+    const char *name = sd_bus_message_get_sender(call);
+    Sender *s;
+
+    if (!name || sender_table_get(a->senders, name, &s) < 0 || !s->known)
+        return -ENXIO;
+    *ret = s->uid;
+    return 0;
 }

@@ -30,5 +30,8 @@ Authority *authority_free(Authority *a);
  * An answer is good for one run of the handler of that message, for the same action and the same details. */
 int authority_check(Authority *a, sd_bus_message *call, const AuthorityDetails *d, sd_bus_error *error);
 
+/* Who calls. For handlers whose authority_check() has returned 1. */
+int authority_caller(Authority *a, sd_bus_message *call, uid_t *ret);
+
 /* How many calls wait for an answer or for their second run. */
 unsigned authority_pending(const Authority *a);

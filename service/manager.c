@@ -40,6 +40,7 @@ int manager_new(sd_event *event, const ConfigOrigin *origin, Manager **ret)
     manager->event = sd_event_ref(event);
     manager->origin = *origin;
     manager->sources = g_ptr_array_new();
+    manager->consoles = g_ptr_array_new();
     manager->changed_vms = g_ptr_array_new();
     manager->changed_sources = g_ptr_array_new();
     r = inbox_new(event, &manager->inbox);
@@ -87,6 +88,7 @@ Manager *manager_free(Manager *manager)
     sd_event_source_disable_unref(manager->patience);
     sd_event_source_disable_unref(manager->flush_source);
     g_ptr_array_unref(manager->sources);
+    g_ptr_array_unref(manager->consoles);
     g_ptr_array_unref(manager->changed_vms);
     g_ptr_array_unref(manager->changed_sources);
     config_free(manager->config);

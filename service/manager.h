@@ -39,6 +39,7 @@ struct Manager {
     Config *config;
     ConfigOrigin origin;
     GPtrArray *sources; /* Source, in the order of the configuration */
+    GPtrArray *consoles; /* Console, those that are open */
     unsigned vm_count;
     bool ready;     /* every local source was listed, or was tried in vain */
     bool announced; /* observers were told to go public */

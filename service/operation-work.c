@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/operation-work.h"
 
+#include "service/cleanup.h"
 #include "service/figures.h"
 
 #include <libvirt/virterror.h>
@@ -55,12 +56,19 @@ static int do_set_memory(Operation *operation)
 {
     unsigned long kib = (unsigned long)(operation->request.memory / KIB);
     unsigned flags = 0;
+    int r;
 
     if (virDomainIsActive(operation->domain) > 0)
         flags |= VIR_DOMAIN_AFFECT_LIVE;
     if (virDomainIsPersistent(operation->domain) > 0)
         flags |= VIR_DOMAIN_AFFECT_CONFIG;
-    return virDomainSetMemoryFlags(operation->domain, kib, flags);
+    r = virDomainSetMemoryFlags(operation->domain, kib, flags);
+    /* Some drivers take one of the two at a time. */
+    if (r == 0 || virGetLastErrorCode() != VIR_ERR_INVALID_ARG ||
+        flags != (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG))
+        return r;
+    r = virDomainSetMemoryFlags(operation->domain, kib, VIR_DOMAIN_AFFECT_LIVE);
+    return r < 0 ? r : virDomainSetMemoryFlags(operation->domain, kib, VIR_DOMAIN_AFFECT_CONFIG);
 }
 
 static int do_get_xml(Operation *operation)
@@ -80,6 +88,13 @@ static int do_open_graphics(Operation *operation)
 {
     operation->fd = virDomainOpenGraphicsFD(operation->domain, operation->request.index, 0);
     return operation->fd >= 0 ? 0 : -1;
+}
+
+/* The place that was reserved is the console's from here on, whatever comes of it. */
+static void open_console(Operation *operation)
+{
+    operation->fd = console_start(TAKE_PTR(operation->console), operation->domain, operation->device,
+                                  operation->request.force, operation->name, &operation->failure);
 }
 
 static int call(Operation *operation)
@@ -113,6 +128,7 @@ static int call(Operation *operation)
         return do_open_graphics(operation);
     case VERB_GET_XML:
         return do_get_xml(operation);
+    case VERB_OPEN_CONSOLE:
     case VERB_COUNT:
         break;
     }
@@ -126,13 +142,22 @@ static void explain(Operation *operation)
     int active;
 
     failure_set_libvirt(&operation->failure, operation->name);
-    if (operation->failure.kind != FAILURE_HYPERVISOR || verb == VERB_SET_AUTOSTART || verb == VERB_SET_MEMORY)
+    if (verb == VERB_START && operation->failure.kind == FAILURE_INVALID_ARGUMENT)
+        operation->failure.kind = FAILURE_NOT_SUPPORTED; /* the only argument is how to start: flags that the driver lacks */
+    if (operation->failure.kind != FAILURE_HYPERVISOR || verb == VERB_SET_AUTOSTART ||
+        verb == VERB_SET_MEMORY)
         return;
     active = virDomainIsActive(operation->domain);
     if (verb == VERB_START && active > 0)
         failure_set(&operation->failure, FAILURE_ALREADY_RUNNING, "%s runs already", operation->name);
     else if (verb != VERB_START && active == 0)
         failure_set(&operation->failure, FAILURE_NOT_RUNNING, "%s does not run", operation->name);
+}
+
+/* False for what only reads or opens something. */
+static bool verb_changes(Verb verb)
+{
+    return verb != VERB_GET_XML && verb != VERB_OPEN_GRAPHICS && verb != VERB_OPEN_CONSOLE;
 }
 
 /* The call may have made a new process with a new id, so the domain is looked up again. */
@@ -160,10 +185,12 @@ void operation_work(SourceJob *job)
     /* libvirtd keeps the timeout for all its clients; ours is set only around our own call. */
     if (operation->by_agent)
         (void)virDomainAgentSetResponseTimeout(operation->domain, (int)operation->agent_timeout, 0);
-    if (call(operation) < 0)
+    if (operation->request.verb == VERB_OPEN_CONSOLE)
+        open_console(operation);
+    else if (call(operation) < 0)
         explain(operation);
     if (operation->by_agent)
         (void)virDomainAgentSetResponseTimeout(operation->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
-    if (operation->request.verb != VERB_GET_XML && operation->request.verb != VERB_OPEN_GRAPHICS)
+    if (verb_changes(operation->request.verb))
         read_figures(operation);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "service/console.h"
 #include "service/operation.h"
 #include "service/source-job.h"
 
@@ -10,6 +11,8 @@ typedef struct Operation {
     OperationRequest request;
     char uuid[VIR_UUID_STRING_BUFLEN];
     char *name;
+    char *device;
+    Console *console; /* a place that was not used yet */
     bool by_agent;
     unsigned agent_timeout; /* seconds */
     OperationDone done;     /* NULL when the caller was answered */

@@ -17,6 +17,7 @@ static const struct VerbRow {
     bool slow;     /* in the lane for what takes seconds to minutes */
     bool accepted; /* replies after OPERATION_ACCEPTED_USEC without an error */
     bool agent;    /* may talk to the guest's agent: on that connection and lane */
+    bool stream;   /* on the connection for streams */
     bool local;    /* hands out a descriptor */
 } verbs[VERB_COUNT] = {
     [VERB_START] = {.name = "start", .slow = true, .accepted = true},
@@ -31,6 +32,7 @@ static const struct VerbRow {
     [VERB_SET_MEMORY] = {.name = "set-memory"},
     [VERB_SET_AUTOSTART] = {.name = "set-autostart"},
     [VERB_OPEN_GRAPHICS] = {.name = "open-graphics", .local = true},
+    [VERB_OPEN_CONSOLE] = {.name = "open-console", .stream = true, .local = true},
     [VERB_GET_XML] = {.name = "get-xml"},
 };
 
@@ -49,7 +51,10 @@ static void operation_free(SourceJob *job)
         close(operation->fd);
     if (operation->domain)
         virDomainFree(operation->domain);
+    if (operation->console)
+        console_release(operation->console);
     free(operation->text);
+    g_free(operation->device);
     g_free(operation->name);
     g_free(operation);
 }
@@ -167,12 +172,21 @@ int vm_operate(VM *vm, const OperationRequest *request, OperationDone done, void
 {
     const struct VerbRow *row = &verbs[request->verb];
     Source *source = vm->source;
+    Console *console = NULL;
     Operation *operation;
+    bool agent;
 
     if (check(vm, request, failure) < 0)
         return -1;
+    if (request->verb == VERB_OPEN_CONSOLE) {
+        console = console_reserve(source->manager, vm, request->user, failure);
+        if (!console)
+            return -1;
+    }
     operation = g_new0(Operation, 1);
     operation->request = *request;
+    operation->console = console;
+    operation->device = g_strdup(request->device);
     operation->by_agent = wants_agent(vm, request);
     operation->done = done;
     operation->userdata = userdata;
@@ -184,7 +198,7 @@ int vm_operate(VM *vm, const OperationRequest *request, OperationDone done, void
                                    row->accepted ? OPERATION_ACCEPTED_USEC : OPERATION_DEADLINE_USEC, 0,
                                    on_deadline, operation) < 0)
         log_error("No timer for an operation: its caller waits for the hypervisor");
-    source_job_submit(source, choose_lane(source, row, operation->by_agent), &operation->job, &operation_kind,
-                      operation->by_agent, vm);
+    agent = operation->by_agent || row->stream;
+    source_job_submit(source, choose_lane(source, row, agent), &operation->job, &operation_kind, agent, vm);
     return 0;
 }

@@ -4,6 +4,8 @@
 #include "service/error.h"
 #include "service/vm.h"
 
+#include <sys/types.h>
+
 /* What can be done to a VM. */
 typedef enum Verb {
     VERB_START,
@@ -18,6 +20,7 @@ typedef enum Verb {
     VERB_SET_MEMORY,
     VERB_SET_AUTOSTART,
     VERB_OPEN_GRAPHICS,
+    VERB_OPEN_CONSOLE,
     VERB_GET_XML,
     VERB_COUNT
 } Verb;
@@ -36,6 +39,9 @@ typedef struct OperationRequest {
     uint64_t memory;           /* SetMemory, bytes */
     bool autostart;            /* SetAutostart */
     unsigned index;            /* OpenGraphics */
+    const char *device;        /* OpenConsole; copied */
+    bool force;                /* OpenConsole */
+    uid_t user;                /* OpenConsole: who asks */
     bool inactive, secrets;    /* GetXML */
 } OperationRequest;
 
@@ -43,7 +49,7 @@ typedef struct OperationRequest {
 typedef struct OperationResult {
     Failure failure;  /* FAILURE_NONE: it was done, or was accepted and goes on */
     const char *text; /* GetXML */
-    int fd;           /* OpenGraphics: TAKE_FD() it, else it is closed */
+    int fd;           /* OpenGraphics, OpenConsole: TAKE_FD() it, else it is closed */
 } OperationResult;
 
 typedef void (*OperationDone)(OperationResult *result, void *userdata);

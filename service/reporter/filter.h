@@ -22,3 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Filter, filter_free)
 
 /* True when a host of that id is to be reported. A NULL filter lets everything through. */
 bool filter_matches(const Filter *filter, const char *id);
+
+/* The regular expression as the filter matches it (the whole id, without regard to case), or NULL when it is
+ * none. */
+GRegex *filter_compile(const char *text);

@@ -8,12 +8,15 @@
 
 #define HTTP_PROXY_AUTHENTICATION_REQUIRED 407
 
-/* The chain's verdict comes from OpenSSL, the name's from libcurl, which looks at it only when the chain is
- * fine. */
+/* The chain's verdict comes from OpenSSL. The name is libcurl's business, which looks at it only when the
+ * chain is fine and then leaves "unspecified" behind. */
 static char *describe_certificate(const HttpFailure *failure)
 {
     switch (failure->verify_result) {
     case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED:
+        if (!strstr(failure->detail, "subject name"))
+            return g_strdup_printf("the certificate of %s is refused: %s", failure->host, failure->detail);
         return g_strdup_printf("the certificate of %s is made out for another name", failure->host);
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return g_strdup_printf("the certificate of %s, or of the authority behind it, has expired",

@@ -377,7 +377,6 @@ static void on_heartbeat(const CandlepinReply *reply, void *userdata)
 
     sender->step = STEP_NONE;
     if (reply->outcome == CANDLEPIN_OK) {
-        sender->heartbeat_due = false;
         sender->failures = sender->denials = 0;
         if (g_hash_table_size(sender->record->refusals) == 0)
             clear_problem(sender);
@@ -385,7 +384,6 @@ static void on_heartbeat(const CandlepinReply *reply, void *userdata)
         sender->observer->changed(sender, sender->userdata);
     } else {
         /* One missed heartbeat is made up for by the next; only a report has to get there. */
-        sender->heartbeat_due = false;
         handle_failure(sender, "send", reply);
     }
     sender_decide(sender);
@@ -393,8 +391,8 @@ static void on_heartbeat(const CandlepinReply *reply, void *userdata)
 
 void sender_send_heartbeat(Sender *sender)
 {
+    sender->heartbeat_due = false;
     if (!sender->server_has_heartbeat) {
-        sender->heartbeat_due = false;
         sender_decide(sender);
         return;
     }

@@ -81,24 +81,26 @@ typedef struct Settings {
 
     GPtrArray *mappings;     /* of Mapping, in the order of files and of sections in them */
     GPtrArray *destinations; /* of Destination */
-    unsigned dropped;        /* sections that were refused because of an error: not all went well */
+    unsigned
+        dropped; /* sections that were refused because of an error, and 1 if files were: not all went well */
     GHashTable *environment; /* [system_environment]: lower-case name to value */
 } Settings;
 
 /* Where files are. Every path can be set for tests and for the service, whose unit hands over copies. */
 typedef struct SettingsPaths {
-    const char *general;      /* /etc/virt-who.conf */
-    const char *drop_in_dir;  /* /etc/virt-who.d */
-    const char *rhsm;         /* /etc/rhsm/rhsm.conf */
-    const char *key;          /* /var/lib/virt-who/key */
-    const char *machine_id;   /* /etc/machine-id */
-    const char *consumer_dir; /* NULL: what rhsm.conf says, /etc/pki/consumer */
-    const char *ca_dir;       /* NULL: what rhsm.conf says, /etc/rhsm/ca */
+    char *root;         /* stands for "/" in messages; NULL: the real one */
+    char *general;      /* /etc/virt-who.conf */
+    char *drop_in_dir;  /* /etc/virt-who.d */
+    char *rhsm;         /* /etc/rhsm/rhsm.conf */
+    char *key;          /* /var/lib/virt-who/key */
+    char *machine_id;   /* /etc/machine-id */
+    char *consumer_dir; /* NULL: what rhsm.conf says, else /etc/pki/consumer */
+    char *ca_dir;       /* NULL: what rhsm.conf says, else /etc/rhsm/ca */
 } SettingsPaths;
 
 /* What the command line adds. */
 typedef struct SettingsOptions {
-    const SettingsPaths *paths; /* NULL: the environment's, else the system's */
+    const SettingsPaths *paths;
     GPtrArray *files;     /* of char *: -c; they replace every other file's sections. NULL or empty: none */
     const char *interval; /* -i, as given; NULL: the file's */
     bool debug;
@@ -108,13 +110,15 @@ typedef struct SettingsOptions {
  * line and without secrets. */
 typedef void (*SettingsMessage)(int priority, const char *message, void *userdata);
 
-/* The paths of this process: the system's, each overridden by its variable GUESTBUS_REPORTER_*, or all of
- * them by GUESTBUS_REPORTER_ROOT, a directory that stands for "/". */
-void settings_paths(SettingsPaths *ret_paths);
+/* The paths of this process. With a root (NULL: the variable GUESTBUS_REPORTER_ROOT, if set) every file is
+ * looked for below it: the copies that the unit made, or a test's tree. The CA directory, which everybody may
+ * read, is below it only when it is there. */
+void settings_paths_init(SettingsPaths *paths, const char *root);
+void settings_paths_clear(SettingsPaths *paths);
 
-/* Reads everything. A section with an error is dropped, counted and told; the others stay. -ENODATA when
- * there is no usable section at all, -EINVAL when [global] is broken or -c names what cannot be read,
- * -ENOMEM. */
+/* Reads everything. A section with an error is dropped, counted and told; the others stay. Without any
+ * section at all, in files that could all be read, there is one mapping: the local libvirt. -ENODATA when
+ * sections or files were there and none can be used, -EINVAL when [global] or [defaults] is broken. */
 int settings_read(const SettingsOptions *options, SettingsMessage tell, void *userdata,
                   Settings **ret_settings);
 void settings_free(Settings *settings);

@@ -17,6 +17,7 @@ from testbed.candlepin import Candlepin  # noqa: E402
 from testbed.certificates import Authority  # noqa: E402
 from testbed.machine import Machine  # noqa: E402
 from testbed.sender import Sender  # noqa: E402
+from testbed.two_sources import TwoSources  # noqa: E402
 from testbed.world import World, end_on_signals  # noqa: E402
 
 STRICT = os.environ.get("CI") == "true" or os.environ.get("GUESTBUS_STRICT") == "1"
@@ -40,7 +41,7 @@ def open_world():
 def world(request):
     """A bus with polkitd and guestbus's own policies, as on a machine where it is installed."""
     opened = open_world()
-    request.node.stash[WORLDS] = [opened]
+    request.node.stash.setdefault(WORLDS, []).append(opened)
     yield opened
     opened.close()
 
@@ -49,7 +50,7 @@ def world(request):
 def fresh_world(request):
     """The same for one test alone, which may break it."""
     opened = open_world()
-    request.node.stash[WORLDS] = [opened]
+    request.node.stash.setdefault(WORLDS, []).append(opened)
     yield opened
     opened.close()
 
@@ -148,7 +149,7 @@ def run_guestbusd(world):
 def workplace(request):
     """A world without bus, polkit and libvirt: for programs that need none."""
     opened = World()
-    request.node.stash[WORLDS] = [opened]
+    request.node.stash.setdefault(WORLDS, []).append(opened)
     yield opened
     opened.close()
 
@@ -188,6 +189,20 @@ def run_sender(workplace, authority, fake_candlepin):
 def state_dir(workplace):
     """A directory for the reporter's state, of this test alone."""
     return workplace.subdir(workplace.unique("state"), 0o700)
+
+
+# -- faults -----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def shared_sources(world, guestbusd_factory):
+    return TwoSources(world, guestbusd_factory)
+
+
+@pytest.fixture
+def sources(shared_sources):
+    """TwoSources, well at the start of every test and again at its end."""
+    yield shared_sources
+    shared_sources.recover()
 
 
 # -- users ------------------------------------------------------------------------------------------

@@ -22,6 +22,15 @@ OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 CALL_TIMEOUT = 30
 
 
+def vm_path(label, uuid):
+    """Of a VM's object; for labels of plain letters and digits, which need no encoding."""
+    return f"{ROOT}/vm/{label}/{uuid.replace('-', '_')}"
+
+
+def source_path(label):
+    return f"{ROOT}/source/{label}"
+
+
 class BusError(Exception):
     """An error reply; name is the D-Bus error's."""
 
@@ -34,8 +43,7 @@ class BusError(Exception):
 def bus_error(error):
     name = Gio.DBusError.get_remote_error(error)
     if name:
-        Gio.DBusError.strip_remote_error(error)
-        return BusError(name, error.message)
+        return BusError(name, error.message.removeprefix(f"GDBus.Error:{name}: "))
     if error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT):
         return BusError("org.freedesktop.DBus.Error.NoReply", "no answer in time")
     if error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CLOSED):

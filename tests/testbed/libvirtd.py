@@ -4,11 +4,12 @@
 Its fixed directories are private ones, bound over the real ones in a mount namespace that only it and
 its guests see; clients reach it through the socket's path in the URI.
 """
+import dataclasses
 import os
 import signal
 import subprocess
 import uuid
-import xml.sax.saxutils
+from xml.sax.saxutils import escape
 
 import libvirt
 
@@ -62,19 +63,32 @@ DHCP_NETWORK = """
 <dhcp><range start='192.0.2.100' end='192.0.2.200'/></dhcp></ip></network>
 """
 
-TEST_DOMAIN = """
-<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>
-<vcpu>1</vcpu><os><type>hvm</type></os>{more}</domain>
-"""
-
-
 def name_uuid(name):
     """The same name has the same UUID in every run."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"guestbus-testbed:{name}"))
 
 
+@dataclasses.dataclass
+class DriverDomain:
+    """A domain of the test driver; more is XML that goes into its definition."""
+    name: str
+    uuid: str = ""
+    more: str = ""
+    start: bool = False
+
+    def __post_init__(self):
+        self.uuid = self.uuid or name_uuid(self.name)
+
+    def xml(self):
+        return (f"<domain type='test'><name>{escape(self.name)}</name><uuid>{self.uuid}</uuid>"
+                f"<memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>{self.more}</domain>")
+
+
 class Libvirtd:
     """One libvirtd.
+
+    test_domains (name: DriverDomain) is what the test driver has after each start; what the driver itself
+    brings, a running domain called test, comes on top.
 
     qemu: load the QEMU driver; without it the daemon starts faster and serves only test:///default.
     network: give it a network namespace of its own, for virtual networks with DHCP.
@@ -98,7 +112,7 @@ class Libvirtd:
         self.process = None
         # The test driver forgets everything when its last client leaves: this is one that stays.
         self._holder = None
-        self._test_domains = []
+        self.test_domains = {}
 
     @property
     def uri(self):
@@ -121,8 +135,8 @@ class Libvirtd:
             ["unshare", "--mount", "--propagation", "private", *(["--net"] if self.network else []), "--",
              "/bin/sh", "-c", ENTER, "sh", self.dir, cache], env=env)
         wait_until(self._answers, 30, lambda: f"{self.name} answers\n{self.log()}")
-        if self._test_domains:
-            self._restore_test_domains()
+        for domain in self.test_domains.values():
+            self._create_test_domain(domain)
 
     def _answers(self):
         if not self.process.alive:
@@ -179,26 +193,27 @@ class Libvirtd:
             self._holder = self.connect(self.test_uri)
         return self._holder
 
-    def define_test_domain(self, name, uuid_text=None, more="", start=False):
+    def define_test_domain(self, name, uuid_text="", more="", start=False):
         """A domain of test:///default, there again after each restart; returns its UUID."""
-        uuid_text = uuid_text or name_uuid(name)
-        xml_text = TEST_DOMAIN.format(name=xml.sax.saxutils.escape(name), uuid=uuid_text, more=more)
-        self._test_domains.append((xml_text, start))
-        self._define_test_domain(xml_text, start)
-        return uuid_text
+        domain = DriverDomain(name, uuid_text, more, start)
+        self._create_test_domain(domain)
+        self.test_domains[name] = domain
+        return domain.uuid
 
     def define_test_domains(self, count, prefix="vm", start=True):
         """prefix0000, prefix0001, ...; returns the UUIDs in that order."""
         return [self.define_test_domain(f"{prefix}{number:04d}", start=start) for number in range(count)]
 
-    def _define_test_domain(self, xml_text, start):
-        domain = self.holder.defineXML(xml_text)
-        if start:
-            domain.create()
+    def remove_test_domain(self, name):
+        domain = self.holder.lookupByUUIDString(self.test_domains.pop(name).uuid)
+        if domain.isActive():
+            domain.destroy()
+        domain.undefine()
 
-    def _restore_test_domains(self):
-        for xml_text, start in self._test_domains:
-            self._define_test_domain(xml_text, start)
+    def _create_test_domain(self, definition):
+        domain = self.holder.defineXML(definition.xml())
+        if definition.start:
+            domain.create()
 
     # -- networks -------------------------------------------------------------------------------
 

@@ -64,6 +64,8 @@ static void test_failures_are_told_apart(void **state)
     HttpFailure failure = {.host = "cp.example", .detail = "", .deadline_usec = SECONDS(3)};
 
     failure.code = CURLE_PEER_FAILED_VERIFICATION;
+    failure.verify_result = X509_V_ERR_UNSPECIFIED;
+    failure.detail = "SSL: no alternative certificate subject name matches target host name 'cp.example'";
     check_failure(&failure, -EKEYREJECTED, "another name");
     failure.verify_result = X509_V_ERR_CERT_HAS_EXPIRED;
     check_failure(&failure, -EKEYREJECTED, "expired");
@@ -72,6 +74,7 @@ static void test_failures_are_told_apart(void **state)
     failure.verify_result = X509_V_ERR_CERT_REVOKED;
     check_failure(&failure, -EKEYREJECTED, "revoked");
 
+    failure.detail = "";
     failure.code = CURLE_OPERATION_TIMEDOUT;
     check_failure(&failure, -ETIMEDOUT, "no connection to cp.example");
     failure.connected = true;
