@@ -93,6 +93,19 @@ static bool error_is_bus_policy(const sd_bus_error *error)
            g_str_has_prefix(error->message, "Rejected send message");
 }
 
+/* The message without the VM's name that the service began it with: it stands there already, as the user
+ * wrote it. */
+static const char *message_after_subject(const char *message, const char *subject)
+{
+    const char *slash = subject ? strrchr(subject, '/') : NULL;
+    const char *name = slash ? slash + 1 : subject;
+    size_t length = name ? strlen(name) : 0;
+
+    if (length > 0 && strncmp(message, name, length) == 0 && g_str_has_prefix(message + length, ": "))
+        return message + length + 2;
+    return message;
+}
+
 int complain_call(const Ctl *ctl, const char *subject, const sd_bus_error *error, int r)
 {
     g_autofree char *prefix = subject ? g_strdup_printf("%s: ", subject) : g_strdup("");
@@ -106,6 +119,7 @@ int complain_call(const Ctl *ctl, const char *subject, const sd_bus_error *error
     }
     if (!cure && (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE))
         return complain_connection(ctl, r);
+    message = message_after_subject(message, subject);
     if (cure && cure->advice)
         complain("%s%s; %s", prefix, message, cure->advice);
     else
