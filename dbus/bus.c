@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dbus/bus.h"
 
+#include "dbus/guest-dbus.h"
 #include "dbus/log-control.h"
 #include "dbus/manager-dbus.h"
 #include "dbus/object.h"
@@ -35,6 +36,16 @@ static void on_vm_changed(VM *vm, unsigned changes, void *userdata)
 static void on_qmp_event(VM *vm, const QMPEvent *event, void *userdata)
 {
     qmp_dbus_event(userdata, vm, event);
+}
+
+static void on_guest_changed(VM *vm, uint32_t changes, void *userdata)
+{
+    guest_dbus_changed(userdata, vm, changes);
+}
+
+static void on_guest_signal(VM *vm, GuestSignal signal, const char *text, uint64_t number, void *userdata)
+{
+    guest_dbus_signal(userdata, vm, signal, text, number);
 }
 
 static void on_source_added(Source *source, void *userdata)
@@ -93,6 +104,8 @@ static const ManagerObserver observer = {
     .vm_removed = on_vm_removed,
     .vm_changed = on_vm_changed,
     .qmp_event = on_qmp_event,
+    .guest_changed = on_guest_changed,
+    .guest_signal = on_guest_signal,
     .source_added = on_source_added,
     .source_removed = on_source_removed,
     .source_changed = on_source_changed,
@@ -138,6 +151,8 @@ static int export_objects(Bus *bus)
         r = vm_dbus_export(bus);
     if (r >= 0)
         r = qmp_dbus_export(bus);
+    if (r >= 0)
+        r = guest_dbus_export(bus);
     if (r >= 0)
         r = sd_bus_add_object_manager(bus->bus, NULL, BUS_ROOT);
     if (r >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/manager.h"
 
+#include "service/guest/power.h"
 #include "service/log.h"
 #include "service/qmp/feed.h"
 
@@ -52,6 +53,7 @@ int manager_new(sd_event *event, const ConfigOrigin *origin, Manager **ret)
         manager_free(manager);
         return r;
     }
+    manager->power = power_new(manager);
     (void)sd_event_source_set_description(manager->flush_source, "tell-observers");
     *ret = manager;
     return 0;
@@ -85,6 +87,7 @@ Manager *manager_free(Manager *manager)
     if (!manager)
         return NULL;
     manager_stop(manager);
+    power_free(manager->power);
     sd_event_source_disable_unref(manager->patience);
     sd_event_source_disable_unref(manager->flush_source);
     g_ptr_array_unref(manager->sources);

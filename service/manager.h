@@ -8,6 +8,7 @@
 #include "service/vm.h"
 
 typedef struct Manager Manager;
+typedef struct Power Power;
 
 /* What of the manager itself changed. */
 typedef enum ManagerChange {
@@ -40,6 +41,7 @@ struct Manager {
     ConfigOrigin origin;
     GPtrArray *sources; /* Source, in the order of the configuration */
     GPtrArray *consoles; /* Console, those that are open */
+    Power *power;       /* shutdowns that are due later */
     unsigned vm_count;
     bool ready;     /* every local source was listed, or was tried in vain */
     bool announced; /* observers were told to go public */

@@ -6,6 +6,7 @@
 #include "service/qmp/feed.h"
 #include "service/source-connect.h"
 #include "service/source-read.h"
+#include "service/vm-guest.h"
 
 #include <stdlib.h>
 
@@ -264,6 +265,16 @@ void source_connected(Source *source, ConnectResult *result)
     settle(source);
 }
 
+static void lose_guests(Source *source)
+{
+    GHashTableIter iter;
+    gpointer vm;
+
+    g_hash_table_iter_init(&iter, source->vms);
+    while (g_hash_table_iter_next(&iter, NULL, &vm))
+        vm_guest_lost(vm);
+}
+
 void source_disconnected(Source *source, const char *reason)
 {
     log_about(LOG_WARNING, &(LogSubject){.source = source->config->label},
@@ -271,6 +282,7 @@ void source_disconnected(Source *source, const char *reason)
     drop_connection(source);
     source->generation++;
     set_connected(source, false);
+    lose_guests(source);
     source_set_error(source, reason);
     retry_later(source);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/vm-guest.h"
 
+#include "service/guest/ovirt-channel.h"
+#include "service/guest/power.h"
 #include "service/manager.h"
 
 #define QEMU_GA_CHANNEL "org.qemu.guest_agent.0"
@@ -28,9 +30,16 @@ static void on_signal(Guest *guest, GuestSignal signal, const char *text, uint64
 
 static const GuestObserver observer = {on_changed, on_signal};
 
-Guest *vm_guest_new(VM *vm)
+void vm_guest_new(VM *vm)
 {
-    return guest_new(&observer, vm);
+    vm->guest = guest_new(&observer, vm);
+    power_vm_new(vm);
+}
+
+void vm_guest_free(VM *vm)
+{
+    ovirt_channel_free(vm->ovirt_channel);
+    guest_free(vm->guest);
 }
 
 static void set_macs(VM *vm)
@@ -63,6 +72,7 @@ void vm_guest_details(VM *vm)
         if (g_str_equal(channel->name, QEMU_GA_CHANNEL))
             set_agent(vm, channel->connected, false);
     }
+    ovirt_channel_update(vm);
 }
 
 void vm_guest_agent_event(VM *vm, int state, int reason)
@@ -73,9 +83,18 @@ void vm_guest_agent_event(VM *vm, int state, int reason)
 void vm_guest_rebooted(VM *vm)
 {
     guest_forget_reboot(vm->guest, manager_now());
+    ovirt_channel_rebooted(vm);
 }
 
 void vm_guest_stopped(VM *vm)
 {
     guest_stop(vm->guest, manager_now());
+    power_vm_stopped(vm);
+    ovirt_channel_update(vm);
+}
+
+void vm_guest_lost(VM *vm)
+{
+    guest_agent_disconnected(vm->guest, GUEST_ORIGIN_QEMU_GA, false, manager_now());
+    ovirt_channel_update(vm);
 }

@@ -5,7 +5,9 @@
 
 /* Where what libvirt tells of a VM meets the model of its inside. */
 
-Guest *vm_guest_new(VM *vm);
+/* Sets vm->guest. */
+void vm_guest_new(VM *vm);
+void vm_guest_free(VM *vm);
 
 /* The definition was read: NICs and channels may be others. */
 void vm_guest_details(VM *vm);
@@ -13,3 +15,5 @@ void vm_guest_details(VM *vm);
 void vm_guest_agent_event(VM *vm, int state, int reason);
 void vm_guest_rebooted(VM *vm);
 void vm_guest_stopped(VM *vm);
+/* The connection to the hypervisor is lost: nothing is heard of the agents. */
+void vm_guest_lost(VM *vm);

@@ -32,7 +32,7 @@ VM *vm_new(Source *source, const char *uuid, const char *name)
     vm->last_job_verb = g_strdup("");
     vm->last_job_result = g_strdup("");
     vm->last_job_message = g_strdup("");
-    vm->guest = vm_guest_new(vm);
+    vm_guest_new(vm);
     return vm;
 }
 
@@ -42,7 +42,7 @@ VM *vm_free(VM *vm)
         return NULL;
     vm_set_domain(vm, NULL);
     vm_details_free(vm->details);
-    guest_free(vm->guest);
+    vm_guest_free(vm);
     g_free(vm->last_job_verb);
     g_free(vm->last_job_result);
     g_free(vm->last_job_message);

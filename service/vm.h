@@ -10,6 +10,7 @@
 
 typedef struct Source Source;
 typedef struct Guest Guest;
+typedef struct OvirtChannel OvirtChannel;
 
 /* Caps on what one VM may publish, so that 1,000 VMs at the cap still fit into one bus message. */
 #define VM_TEXT_BYTES_MAX 255
@@ -116,6 +117,7 @@ typedef struct VM {
     void *face;             /* the observer's own */
     Guest *guest;           /* what its inside says; never NULL */
     QMPStream qmp;          /* what of its QMP events was not sent */
+    OvirtChannel *ovirt_channel; /* NULL: it has none, or none that is ours to open */
 } VM;
 
 VM *vm_new(Source *source, const char *uuid, const char *name);

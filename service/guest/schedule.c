@@ -19,6 +19,7 @@ struct Schedule {
     sd_event *event;
     char *folder;
     const ScheduleObserver *observer;
+    void *userdata;
     GPtrArray *entries; /* of ScheduleEntry, few */
     sd_event_source *timer;
 };
@@ -95,7 +96,7 @@ static ScheduleEntry *entry_find(const Schedule *schedule, const char *source, c
 static void entry_drop(Schedule *schedule, ScheduleEntry *entry)
 {
     g_ptr_array_remove(schedule->entries, entry);
-    schedule->observer->removed(schedule, entry, schedule->observer->userdata);
+    schedule->observer->removed(schedule, entry, schedule->userdata);
     schedule_entry_free(entry);
 }
 
@@ -122,11 +123,11 @@ static bool entry_run(Schedule *schedule, const ScheduleEntry *entry, uint64_t n
 {
     const ScheduleObserver *observer = schedule->observer;
 
-    if (observer->due(schedule, entry, observer->userdata))
+    if (observer->due(schedule, entry, schedule->userdata))
         return true;
     if (now - entry->time <= SCHEDULE_LATE_SECONDS * second)
         return false;
-    observer->expired(schedule, entry, observer->userdata);
+    observer->expired(schedule, entry, schedule->userdata);
     return true;
 }
 
@@ -161,7 +162,8 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
     return 0;
 }
 
-int schedule_new(sd_event *event, const char *folder, const ScheduleObserver *observer, Schedule **ret)
+int schedule_new(sd_event *event, const char *folder, const ScheduleObserver *observer, void *userdata,
+                 Schedule **ret)
 {
     g_autoptr(Schedule) schedule = g_new0(Schedule, 1);
     int r, loaded;
@@ -169,6 +171,7 @@ int schedule_new(sd_event *event, const char *folder, const ScheduleObserver *ob
     schedule->event = sd_event_ref(event);
     schedule->folder = g_strdup(folder);
     schedule->observer = observer;
+    schedule->userdata = userdata;
     schedule->entries = g_ptr_array_new();
     r = sd_event_add_time(event, &schedule->timer, CLOCK_REALTIME, 0, second, on_timer, schedule);
     if (r < 0)

@@ -40,13 +40,13 @@ typedef struct ScheduleObserver {
     void (*expired)(Schedule *schedule, const ScheduleEntry *entry, void *userdata);
     /* The entry is about to go, for whatever reason. */
     void (*removed)(Schedule *schedule, const ScheduleEntry *entry, void *userdata);
-    void *userdata;
 } ScheduleObserver;
 
 /* Reads what is on disk in `folder`, which must exist. `observer` must outlive it. Returns 0, 1 when a
  * damaged file was put aside, or a negative errno when the file cannot be read; the schedule works in memory
  * then. */
-int schedule_new(sd_event *event, const char *folder, const ScheduleObserver *observer, Schedule **ret);
+int schedule_new(sd_event *event, const char *folder, const ScheduleObserver *observer, void *userdata,
+                 Schedule **ret);
 void schedule_free(Schedule *schedule);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Schedule, schedule_free)
 

@@ -20,7 +20,6 @@ typedef struct Fixture {
     char *folder;
     sd_event *event;
     Schedule *schedule;
-    ScheduleObserver observer;
     GString *story; /* what the observer was told */
     bool able;      /* what it answers */
 } Fixture;
@@ -44,9 +43,11 @@ static void on_removed(Schedule *schedule, const ScheduleEntry *entry, void *use
     g_string_append(((Fixture *)userdata)->story, "removed; ");
 }
 
+static const ScheduleObserver observer = {on_due, on_expired, on_removed};
+
 static int start(Fixture *fixture)
 {
-    return schedule_new(fixture->event, fixture->folder, &fixture->observer, &fixture->schedule);
+    return schedule_new(fixture->event, fixture->folder, &observer, fixture, &fixture->schedule);
 }
 
 static int setup(void **state)
@@ -54,7 +55,6 @@ static int setup(void **state)
     Fixture *fixture = g_new0(Fixture, 1);
 
     fixture->folder = g_dir_make_tmp("gb.XXXXXX", NULL);
-    fixture->observer = (ScheduleObserver){on_due, on_expired, on_removed, fixture};
     fixture->story = g_string_new(NULL);
     fixture->able = true;
     assert_true(sd_event_new(&fixture->event) >= 0);
