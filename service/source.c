@@ -302,6 +302,7 @@ VM *source_add_vm(Source *source, const char *uuid, const char *name, const VMFi
     if (details)
         vm_set_details(vm, details);
     manager_vm_added(source->manager, vm);
+    qmp_feed_welcome(source->qmp, vm);
     return vm;
 }
 

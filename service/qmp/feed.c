@@ -14,10 +14,16 @@
  */
 #define STORM_TICK 250000
 
+/* Events that wait for their VM to become known: at most so many of one source, and so long, in µs. After
+ * that time it is the end of a VM that is gone which they tell of. */
+#define EARLY_MAX 256
+#define EARLY_AGE_MAX (5 * 1000000)
+
 struct QMPFeed {
     Source *source;
     QMPGate *gate;
     GHashTable *stormy; /* UUIDs of the VMs with a loss that no notice has told yet */
+    GQueue *early;      /* QMPArrival: of VMs that are not known yet */
     sd_event_source *losses, *timer;
 };
 
@@ -100,6 +106,7 @@ QMPFeed *qmp_feed_new(Source *source)
     int r;
 
     feed->source = source;
+    feed->early = g_queue_new();
     feed->stormy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     r = qmp_gate_new(&rate, &feed->gate);
     if (r >= 0)
@@ -123,6 +130,9 @@ QMPFeed *qmp_feed_free(QMPFeed *feed)
     sd_event_source_disable_unref(feed->losses);
     qmp_gate_unref(feed->gate);
     g_hash_table_unref(feed->stormy);
+    while (!g_queue_is_empty(feed->early))
+        qmp_arrival_free(g_queue_pop_head(feed->early));
+    g_queue_free(feed->early);
     g_free(feed);
     return NULL;
 }
@@ -167,10 +177,10 @@ static void update_model(VM *vm, const QMPEvent *event)
     }
 }
 
-void qmp_feed_take(QMPFeed *feed, VM *vm, const char *name, uint64_t timestamp, const char *details)
+static void handle(QMPFeed *feed, VM *vm, const QMPArrival *arrival)
 {
     _cleanup_(qmp_event_freep) QMPEvent *event = NULL;
-    int r = qmp_event_new(name, timestamp, details, &event);
+    int r = qmp_event_new(arrival->name, arrival->timestamp, arrival->details, &event);
 
     if (r < 0) {
         complain(vm, r);
@@ -179,6 +189,43 @@ void qmp_feed_take(QMPFeed *feed, VM *vm, const char *name, uint64_t timestamp, 
     }
     update_model(vm, event);
     manager_qmp_event(feed->source->manager, vm, event);
+}
+
+/* A VM without a definition sends its first events before libvirt tells that it is there. */
+static void hold(QMPFeed *feed, QMPArrival *arrival)
+{
+    if (feed->early->length == EARLY_MAX)
+        qmp_arrival_free(g_queue_pop_head(feed->early));
+    g_queue_push_tail(feed->early, arrival);
+}
+
+void qmp_feed_take(QMPFeed *feed, QMPArrival *arrival)
+{
+    VM *vm = source_find_vm(feed->source, arrival->uuid);
+
+    if (!vm) {
+        hold(feed, arrival);
+        return;
+    }
+    handle(feed, vm, arrival);
+    qmp_arrival_free(arrival);
+}
+
+void qmp_feed_welcome(QMPFeed *feed, VM *vm)
+{
+    GList *next;
+
+    for (GList *link = feed ? feed->early->head : NULL; link; link = next) {
+        QMPArrival *arrival = link->data;
+
+        next = link->next;
+        if (!g_str_equal(arrival->uuid, vm->uuid))
+            continue;
+        g_queue_delete_link(feed->early, link);
+        if (monotonic_now() < arrival->received + EARLY_AGE_MAX)
+            handle(feed, vm, arrival);
+        qmp_arrival_free(arrival);
+    }
 }
 
 void qmp_feed_lose(QMPFeed *feed, const VM *vm)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "service/qmp/arrival.h"
 #include "service/qmp/gate.h"
 #include "service/vm.h"
 
@@ -17,9 +18,13 @@ void qmp_feed_apply_rate(QMPFeed *feed);
 /* What a registration with libvirt asks before it posts an event. */
 QMPGate *qmp_feed_gate(const QMPFeed *feed);
 
-/* One event of a VM, as it came: checks it, brings the model up to date with it and tells the observers.
- * What cannot go out is counted in the VM's `Dropped`. */
-void qmp_feed_take(QMPFeed *feed, VM *vm, const char *name, uint64_t timestamp, const char *details);
+/* Takes one event over: checks it, brings the model up to date with it and tells the observers. What cannot
+ * go out is counted in the VM's `Dropped`. An event of a VM that is not known yet waits for it, for a while.
+ */
+void qmp_feed_take(QMPFeed *feed, QMPArrival *arrival);
+
+/* The VM is known from now on: sends what came before. */
+void qmp_feed_welcome(QMPFeed *feed, VM *vm);
 
 /* Counts an event that could not be sent. */
 void qmp_feed_lose(QMPFeed *feed, const VM *vm);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/qmp/monitor.h"
 
-#include "service/qmp/details.h"
-#include "service/qmp/event.h"
+#include "service/qmp/arrival.h"
 #include "service/qmp/feed.h"
 
 #include <libvirt/libvirt-qemu.h>
-#include <string.h>
 
 /* What the registration carries; libvirt frees it when it lets the callback go. */
 typedef struct Monitor {
@@ -16,43 +14,29 @@ typedef struct Monitor {
 } Monitor;
 
 /* One event on its way from libvirt's thread to the loop. */
-typedef struct Arrival {
+typedef struct Delivery {
     InboxItem item;
     SourceLink *link;
     unsigned generation;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-    uint64_t timestamp;
-    char *name, *details;
-} Arrival;
+    QMPArrival *arrival;
+} Delivery;
 
-static void arrival_run(InboxItem *item)
+static void delivery_run(InboxItem *item)
 {
-    Arrival *arrival = (Arrival *)item;
-    Source *source = arrival->link->source;
-    VM *vm;
+    Delivery *delivery = (Delivery *)item;
+    Source *source = delivery->link->source;
 
-    if (!source || !source->connected || source->generation != arrival->generation)
-        return;
-    vm = source_find_vm(source, arrival->uuid);
-    /* An event of a VM that nobody can know yet has no object to come from. */
-    if (vm)
-        qmp_feed_take(source->qmp, vm, arrival->name, arrival->timestamp, arrival->details);
+    if (source && source->connected && source->generation == delivery->generation)
+        qmp_feed_take(source->qmp, g_steal_pointer(&delivery->arrival));
 }
 
-static void arrival_free(InboxItem *item)
+static void delivery_free(InboxItem *item)
 {
-    Arrival *arrival = (Arrival *)item;
+    Delivery *delivery = (Delivery *)item;
 
-    source_link_unref(arrival->link);
-    g_free(arrival->name);
-    g_free(arrival->details);
-    g_free(arrival);
-}
-
-/* Of what is too long only so much is copied that the loop sees that it is. */
-static char *copy_text(const char *text, size_t max)
-{
-    return text ? g_strndup(text, strnlen(text, max + 1)) : NULL;
+    source_link_unref(delivery->link);
+    qmp_arrival_free(delivery->arrival);
+    g_free(delivery);
 }
 
 /* Runs in libvirt's thread: copies, posts, never waits. */
@@ -62,23 +46,20 @@ static void on_event(virConnectPtr connection, virDomainPtr domain, const char *
     Monitor *monitor = userdata;
     uint64_t now = (uint64_t)g_get_monotonic_time();
     char uuid[VIR_UUID_STRING_BUFLEN];
-    Arrival *arrival;
+    Delivery *delivery;
 
     if (virDomainGetUUIDString(domain, uuid) < 0 || !qmp_gate_admit(monitor->gate, uuid, now))
         return;
-    arrival = g_new0(Arrival, 1);
-    arrival->item.run = arrival_run;
-    arrival->item.free = arrival_free;
-    arrival->link = source_link_ref(monitor->link);
-    arrival->generation = monitor->generation;
-    memcpy(arrival->uuid, uuid, sizeof uuid);
-    arrival->timestamp = qmp_event_time(seconds, micros, (uint64_t)g_get_real_time());
-    arrival->name = copy_text(name, QMP_NAME_SIZE_MAX);
-    arrival->details = copy_text(details, QMP_DETAILS_SIZE_MAX);
-    if (inbox_post_event(monitor->link->inbox, &arrival->item))
+    delivery = g_new0(Delivery, 1);
+    delivery->item.run = delivery_run;
+    delivery->item.free = delivery_free;
+    delivery->link = source_link_ref(monitor->link);
+    delivery->generation = monitor->generation;
+    delivery->arrival = qmp_arrival_new(uuid, name, seconds, micros, details);
+    if (inbox_post_event(monitor->link->inbox, &delivery->item))
         return;
     qmp_gate_lose(monitor->gate, uuid, now);
-    arrival_free(&arrival->item);
+    delivery_free(&delivery->item);
 }
 
 static void monitor_free(void *userdata)
