@@ -127,6 +127,24 @@ def test_fake_events_keep_the_model_fresh(setup):
     setup.signals.wait_changed(setup.path, VM, StateReason="panicked")
 
 
+def test_fake_reload_takes_a_new_rate_over(world, test_libvirtd, client):
+    setup = Setup(world, test_libvirtd, client, "[service]\nqmp-event-rate = 1\nqmp-event-burst = 1\n")
+    try:
+        for _ in range(20):
+            setup.send("FEW")
+        assert setup.wait("GUESTBUS_EVENTS_DROPPED")[2]["count"] >= 15
+        setup.signals.clear()
+        setup.daemon.write_config("[service]\nqmp-event-rate = 1000\nqmp-event-burst = 1000\n")
+        client.call("Reload", "(a{sv})", {})
+        dropped = setup.dropped()
+        # The bucket fills up at the new rate, so what comes right after may still be too much.
+        pump_until(lambda: setup.send("MANY") or len(setup.signals.matching("Event", setup.path, QMP)) >= 50, 30,
+                   "fifty events")
+        assert setup.dropped() - dropped < 10
+    finally:
+        setup.close()
+
+
 def test_fake_storm_of_one_machine(world, test_libvirtd, client):
     """Rate and burst are the configuration's; what passed and what was dropped add up; the other VM loses nothing."""
     setup = Setup(world, test_libvirtd, client, "[service]\nqmp-event-rate = 10\nqmp-event-burst = 50\n")

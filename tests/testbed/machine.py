@@ -107,8 +107,13 @@ class Machine:
     @property
     def domain(self):
         """Looked up each time: it stays right after libvirtd was restarted."""
-        if not self.connection.isAlive():
-            self.connection = self.libvirtd.connect(self.libvirtd.uri)
+        try:
+            return self.connection.lookupByUUIDString(self.uuid)
+        except libvirt.libvirtError:
+            # That it is broken shows only when it is used.
+            if self.connection.isAlive():
+                raise
+        self.connection = self.libvirtd.connect(self.libvirtd.uri)
         return self.connection.lookupByUUIDString(self.uuid)
 
     @property
