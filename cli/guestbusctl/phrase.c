@@ -72,10 +72,19 @@ static char *words_scheduled(json_object *value)
     return g_strdup_printf("%s at %s", json_element_string(value, 0), time);
 }
 
-static char *words_count(json_object *value)
+static char *words_displays(json_object *value)
 {
-    return g_strdup_printf("%zu",
-                           json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0);
+    GString *words = g_string_new(NULL);
+
+    for (size_t i = 0; json_object_is_type(value, json_type_array) && i < json_object_array_length(value);
+         i++) {
+        json_object *display = json_object_array_get_idx(value, i);
+
+        g_string_append_printf(words, "%s%s", i ? ", " : "", json_member_string(display, "type"));
+        if (json_member(display, "port"))
+            g_string_append_printf(words, " on port %" PRIu64, json_member_number(display, "port"));
+    }
+    return g_string_free(words->len ? words : g_string_append(words, "none"), FALSE);
 }
 
 static char *words_time(json_object *value)
@@ -102,7 +111,7 @@ static const struct {
     {"VCPUs", "processors", words_plain},
     {"Autostart", "autostart", words_yes},
     {"Persistent", "persistent", words_yes},
-    {"Graphics", "displays", words_count},
+    {"Graphics", "displays", words_displays},
     {"LastJob", "last job", words_job},
     {"Agents", "agents", words_list},
     {"Responsive", "agent answers", words_yes},
@@ -115,6 +124,10 @@ static const struct {
     {"ActiveUser", "active user", words_quoted},
     {"SessionState", "session", words_plain},
     {"ScheduledShutdown", "scheduled", words_scheduled},
+    {"HostUUID", NULL, NULL},
+    {"Type", "driver", words_plain},
+    {"HypervisorVersion", "hypervisor version", words_plain},
+    {"LibraryVersion", "libvirt version", words_plain},
     {"Connected", "connected", words_yes},
     {"LastError", "error", words_quoted},
     {"VMCount", "VMs", words_plain},

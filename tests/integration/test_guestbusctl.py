@@ -465,7 +465,7 @@ def test_events_end_with_their_reader(watch, ctl, places, web1):
 def console_ctl(request):
     """guestbusctl and a booted guest with a shell on its serial port and a VNC display, in a world apart."""
     with open_world() as world:
-        request.node.stash[WORLDS].append(world)
+        request.node.stash.setdefault(WORLDS, []).append(world)
         libvirtd = world.libvirtd(qemu=True)
         machine = Machine(libvirtd, "con1", console=True, graphics=("vnc",)).up()
         world.guestbusd(sources={"local": libvirtd.uri})
@@ -525,6 +525,23 @@ def test_graphics_is_nothing_for_a_terminal(console_ctl):
     terminal = console_ctl.terminal("graphics", "con1")
     assert terminal.wait() == USAGE
     terminal.close()
+
+
+# -- QEMU's events ----------------------------------------------------------------------------------
+
+def test_qmp_events(console_ctl):
+    events = Watch(console_ctl, "--qmp=STOP,resume", "--json=short")
+    words = Watch(console_ctl, "--qmp", "con1")
+    console_ctl.run("pause", "con1")
+    console_ctl.run("resume", "con1")
+    stop = json.loads(events.process.popen.stdout.readline())
+    resume = json.loads(events.process.popen.stdout.readline())
+    assert [stop["event"], resume["event"]] == ["STOP", "RESUME"]
+    assert stop["name"] == "con1" and stop["data"] == {} and 0 < stop["time"] <= resume["time"]
+    assert "con1: STOP {}" in words.wait_line("STOP")
+    assert "con1: RESUME {}" in words.wait_line("RESUME")
+    assert events.end() == (OK, "")
+    assert words.end()[0] == OK
 
 
 # -- another machine --------------------------------------------------------------------------------

@@ -54,6 +54,9 @@ static void test_structures_are_told_in_words(void **state)
                  "addresses: 10.0.0.5, fd00::5");
     assert_words("{\"event\":\"PropertiesChanged\",\"changed\":{\"Users\":[]}}", "users: none");
     assert_words(
+        "{\"event\":\"PropertiesChanged\",\"changed\":{\"Graphics\":[{\"type\":\"vnc\",\"port\":5900}]}}",
+        "displays: vnc on port 5900");
+    assert_words(
         "{\"event\":\"PropertiesChanged\",\"changed\":{\"LastJob\":[\"save\",\"failed\",\"no space\"]}}",
         "last job: save failed: no space");
 }
