@@ -4,6 +4,7 @@
 #include "service/figures.h"
 #include "service/manager.h"
 #include "service/source-job.h"
+#include "service/vm-guest.h"
 
 #include <libvirt/virterror.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ typedef struct PendingRead {
 typedef struct ReadJob {
     SourceJob job;
     char uuid[VIR_UUID_STRING_BUFLEN];
+    unsigned agent_events; /* of the VM, when the question was asked */
     /* The answer. */
     bool gone, failed;
     virDomainPtr domain;
@@ -82,6 +84,8 @@ static void apply_read(Source *source, ReadJob *read, bool figures_are_fresh)
         vm_set_name(vm, read->name);
         vm_set_figures(vm, &read->figures, manager_now());
     }
+    if (read->details && read->agent_events != vm->agent_events)
+        vm_guest_keep_agent(vm, read->details);
     if (read->details)
         vm_set_details(vm, g_steal_pointer(&read->details));
 }
@@ -123,7 +127,9 @@ static const SourceJobKind read_kind = {read_work, read_done, read_free};
 static void start_read(Source *source, const char *uuid)
 {
     ReadJob *read = g_new0(ReadJob, 1);
+    const VM *vm = source_find_vm(source, uuid);
 
+    read->agent_events = vm ? vm->agent_events : 0;
     g_strlcpy(read->uuid, uuid, sizeof read->uuid);
     source->reads_running++;
     source_job_submit(source, source->control_lane, &read->job, &read_kind, false, NULL);

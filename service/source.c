@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/source.h"
 
+#include "service/guest-balloon.h"
+#include "service/guest-poll.h"
 #include "service/log.h"
 #include "service/manager.h"
 #include "service/qmp/feed.h"
@@ -79,6 +81,7 @@ static void drop_connection(Source *source)
     gpointer vm;
 
     source_reads_clear(source);
+    guest_balloons_drop(source);
     source->sweep_timer = sd_event_source_disable_unref(source->sweep_timer);
     g_hash_table_iter_init(&iter, source->vms);
     while (g_hash_table_iter_next(&iter, NULL, &vm))
@@ -283,6 +286,7 @@ void source_disconnected(Source *source, const char *reason)
     source->generation++;
     set_connected(source, false);
     lose_guests(source);
+    guest_polls_drop(source);
     source_set_error(source, reason);
     retry_later(source);
 }

@@ -29,6 +29,17 @@ typedef enum SourceChange {
     SOURCE_CHANGED_HOST = 1 << 4, /* type, host name, host UUID, versions */
 } SourceChange;
 
+/* What a source keeps for asking its VMs about their inside. */
+typedef struct SourceGuests {
+    GQueue suspects;           /* VM: those that wait for a suspect's place, see guest-poll.h */
+    unsigned suspects_running; /* places that are taken */
+    unsigned asked;            /* VMs whose agents are asked now and then */
+    sd_event_source *balloons_timer;
+    bool balloons_running; /* a reading of all balloons is under way */
+    bool balloons_off;     /* the driver has no figures */
+    bool arp_broken;       /* the host's ARP table can't be read */
+} SourceGuests;
+
 /* Threads and callbacks hold this instead of the source: the source may go while they run. Only the
  * loop looks through it. */
 typedef struct SourceLink {
@@ -76,6 +87,8 @@ struct Source {
     GHashTable *reads; /* uuid -> pending read, see source-read.c */
     GQueue *read_queue;
     unsigned reads_running;
+
+    SourceGuests guests;
 };
 
 Source *source_new(Manager *manager, const SourceConfig *config);

@@ -172,6 +172,8 @@ static void read_interface(VMDetails *details, xmlNode *node)
 
         g_ptr_array_add(details->nics, g_ascii_strdown(address, -1));
     }
+    if (attribute_is(node, "type", "bridge"))
+        details->bridged = true;
     if (source && attribute_is(node, "type", "network") && details->networks->len < VM_NICS_MAX)
         g_ptr_array_add(details->networks, attribute(source, "network"));
 }

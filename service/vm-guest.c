@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/vm-guest.h"
 
+#include "service/guest-lease.h"
+#include "service/guest-poll.h"
 #include "service/guest/ovirt-channel.h"
 #include "service/guest/power.h"
 #include "service/manager.h"
@@ -38,6 +40,8 @@ void vm_guest_new(VM *vm)
 
 void vm_guest_free(VM *vm)
 {
+    guest_poll_free(vm);
+    guest_lease_free(vm);
     ovirt_channel_free(vm->ovirt_channel);
     guest_free(vm->guest);
 }
@@ -70,26 +74,47 @@ void vm_guest_details(VM *vm)
         const VMChannel *channel = vm->details->channels->pdata[i];
 
         if (g_str_equal(channel->name, QEMU_GA_CHANNEL))
-            set_agent(vm, channel->connected, false);
+            set_agent(vm, channel->connected && vm->state != VM_SHUT_OFF, false);
     }
+    guest_poll_update(vm, false);
     ovirt_channel_update(vm);
 }
 
+void vm_guest_keep_agent(const VM *vm, VMDetails *details)
+{
+    for (guint i = 0; i < details->channels->len; i++) {
+        VMChannel *channel = details->channels->pdata[i];
+
+        if (g_str_equal(channel->name, QEMU_GA_CHANNEL))
+            channel->connected = guest_has_agent(vm->guest, GUEST_ORIGIN_QEMU_GA);
+    }
+}
+
+/* A guest that came by migration or from a saved image has its channel open from the start: it did not boot. */
 void vm_guest_agent_event(VM *vm, int state, int reason)
 {
-    set_agent(vm, state == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED, true);
+    bool seen = reason == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL;
+
+    vm->agent_events++;
+    set_agent(vm, state == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED, seen);
+    guest_poll_update(vm, true);
 }
 
 void vm_guest_rebooted(VM *vm)
 {
     guest_forget_reboot(vm->guest, manager_now());
+    guest_poll_restart(vm);
     ovirt_channel_rebooted(vm);
 }
 
-void vm_guest_stopped(VM *vm)
+void vm_guest_state_changed(VM *vm)
 {
-    guest_stop(vm->guest, manager_now());
-    power_vm_stopped(vm);
+    if (vm->state == VM_SHUT_OFF) {
+        guest_stop(vm->guest, manager_now());
+        guest_poll_restart(vm);
+        power_vm_stopped(vm);
+    }
+    guest_poll_update(vm, false);
     ovirt_channel_update(vm);
 }
 

@@ -14,6 +14,9 @@ void vm_guest_details(VM *vm);
 /* libvirt's agent life-cycle event: state and reason are its numbers. */
 void vm_guest_agent_event(VM *vm, int state, int reason);
 void vm_guest_rebooted(VM *vm);
-void vm_guest_stopped(VM *vm);
 /* The connection to the hypervisor is lost: nothing is heard of the agents. */
 void vm_guest_lost(VM *vm);
+/* The VM's state is another one. */
+void vm_guest_state_changed(VM *vm);
+/* A definition that was read before libvirt last told of the agent's channel is older than that. */
+void vm_guest_keep_agent(const VM *vm, VMDetails *details);

@@ -41,8 +41,8 @@ VM *vm_free(VM *vm)
     if (!vm)
         return NULL;
     vm_set_domain(vm, NULL);
-    vm_details_free(vm->details);
     vm_guest_free(vm);
+    vm_details_free(vm->details);
     g_free(vm->last_job_verb);
     g_free(vm->last_job_result);
     g_free(vm->last_job_message);
@@ -147,8 +147,7 @@ void vm_set_state(VM *vm, VMState state, const char *reason, uint64_t now)
 {
     if (state != vm->state) {
         vm->state = state;
-        if (state == VM_SHUT_OFF)
-            vm_guest_stopped(vm);
+        vm_guest_state_changed(vm);
         vm_changed(vm, VM_CHANGED_STATE);
         if (vm->state_since != now) {
             vm->state_since = now;

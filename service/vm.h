@@ -11,6 +11,8 @@
 typedef struct Source Source;
 typedef struct Guest Guest;
 typedef struct OvirtChannel OvirtChannel;
+typedef struct GuestPoll GuestPoll;
+typedef struct GuestLease GuestLease;
 
 /* Caps on what one VM may publish, so that 1,000 VMs at the cap still fit into one bus message. */
 #define VM_TEXT_BYTES_MAX 255
@@ -73,6 +75,7 @@ typedef struct VMDetails {
     GPtrArray *channels; /* VMChannel */
     GPtrArray *nics;     /* char *: MAC addresses, lower case */
     GPtrArray *networks; /* char *: libvirt networks its NICs are on */
+    bool bridged;        /* a NIC is on a bridge of the host */
     bool managed_by_ovirt;
     bool has_balloon;
     unsigned stats_period; /* seconds; 0: the balloon reports nothing by itself */
@@ -118,6 +121,11 @@ typedef struct VM {
     Guest *guest;           /* what its inside says; never NULL */
     QMPStream qmp;          /* what of its QMP events was not sent */
     OvirtChannel *ovirt_channel; /* NULL: it has none, or none that is ours to open */
+    GuestPoll *poll;        /* asks its qemu-ga; NULL while there was none */
+    GuestLease *lease;      /* looks for its address on the host; NULL while nobody had to */
+    uint64_t run_since;     /* µs since the epoch: what was said before is of an earlier run; 0: not known */
+    unsigned agent_events;  /* how often libvirt told of its agent's channel */
+    bool stats_period_set;  /* its balloon was told a period in this run */
 } VM;
 
 VM *vm_new(Source *source, const char *uuid, const char *name);
