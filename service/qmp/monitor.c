@@ -5,6 +5,7 @@
 #include "service/qmp/feed.h"
 
 #include <libvirt/libvirt-qemu.h>
+#include <string.h>
 
 /* What the registration carries; libvirt frees it when it lets the callback go. */
 typedef struct Monitor {
@@ -73,9 +74,14 @@ static void monitor_free(void *userdata)
 
 int qmp_monitor_register(virConnectPtr connection, SourceLink *link, unsigned generation, QMPGate *gate)
 {
-    Monitor *monitor = g_new0(Monitor, 1);
+    const char *type = virConnectGetType(connection);
+    Monitor *monitor;
     int callback;
 
+    /* libvirt's client loses what it allocated when the other side refuses, once for each reconnection. */
+    if (!type || strcmp(type, "QEMU") != 0)
+        return -1;
+    monitor = g_new0(Monitor, 1);
     monitor->link = source_link_ref(link);
     monitor->gate = qmp_gate_ref(gate);
     monitor->generation = generation;
