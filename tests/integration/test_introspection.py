@@ -13,7 +13,7 @@ from testbed.libvirtd import DriverDomain
 from testbed.machine import Machine
 
 # The interfaces of a VM's object, and those of which every member is compared.
-VM_INTERFACES = [VM, QMP]
+VM_INTERFACES = [VM, GUEST, QMP]
 INTERFACES = [MANAGER, SOURCE, *VM_INTERFACES]
 LOG_CONTROL = "org.freedesktop.LogControl1"
 STANDARD = {"org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties"}
