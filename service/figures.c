@@ -38,6 +38,7 @@ static bool take_record(const virDomainStatsRecord *record, VMFigures *figures)
 
     if (virTypedParamsGetInt(record->params, record->nparams, "state.state", &state) <= 0)
         return false;
+    figures->state_known = true;
     figures->state = vm_state_from_libvirt(state);
     (void)virTypedParamsGetInt(record->params, record->nparams, "state.reason", &figures->reason);
     take_memory(figures, record);
@@ -60,16 +61,16 @@ static int complete(virDomainPtr domain, VMFigures *figures)
     figures->memory_maximum = info.maxMem * KIB;
     figures->memory_actual = info.memory * KIB;
     figures->vcpus = info.nrVirtCpu;
-    if (figures->state != VM_UNKNOWN)
+    if (figures->state_known)
         return 0;
+    figures->state_known = true;
     figures->state = vm_state_from_libvirt(info.state);
     if (virDomainGetState(domain, &state, &reason, 0) == 0 && vm_state_from_libvirt(state) == figures->state)
         figures->reason = reason;
     return 0;
 }
 
-/* The id that a pointer carries is as old as the pointer; what the state says is newer. */
-static void settle_id(virDomainPtr domain, VMFigures *figures)
+void figures_settle_id(virDomainPtr domain, VMFigures *figures)
 {
     unsigned id = virDomainGetID(domain);
 
@@ -100,7 +101,9 @@ static int list_by_statistics(virConnectPtr connection, GPtrArray *listing)
     /* NOWAIT: a domain that is busy with a long job is told with what is known of it. */
     count = virConnectGetAllDomainStats(connection, STATS_WANTED, &records,
                                         VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-    if (count < 0) /* drivers that refuse a flag or a group that they don't know */
+    if (count < 0) /* drivers that don't know the flag, or one of the groups */
+        count = virConnectGetAllDomainStats(connection, STATS_WANTED, &records, 0);
+    if (count < 0)
         count = virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_STATE, &records, 0);
     if (count < 0)
         return -1;
@@ -109,10 +112,10 @@ static int list_by_statistics(virConnectPtr connection, GPtrArray *listing)
 
         if (!listed)
             continue;
-        if (!take_record(records[i], &listed->figures) || !listed->figures.memory_known ||
-            !listed->figures.vcpus_known)
+        /* Memory and vCPUs may be missing: a call for each VM would hold up the names and states of all. */
+        if (!take_record(records[i], &listed->figures))
             (void)complete(listed->domain, &listed->figures); /* one that just went stays unknown */
-        settle_id(listed->domain, &listed->figures);
+        figures_settle_id(listed->domain, &listed->figures);
     }
     virDomainStatsRecordListFree(records);
     return 0;
@@ -130,7 +133,7 @@ static int list_one_by_one(virConnectPtr connection, GPtrArray *listing)
 
         if (listed) {
             (void)complete(listed->domain, &listed->figures);
-            settle_id(listed->domain, &listed->figures);
+            figures_settle_id(listed->domain, &listed->figures);
         }
         virDomainFree(domains[i]);
     }
@@ -189,10 +192,11 @@ int figures_read(virDomainPtr domain, VMFigures *ret)
 
     if (virDomainGetState(domain, &state, &figures.reason, 0) < 0)
         return -1;
+    figures.state_known = true;
     figures.state = vm_state_from_libvirt(state);
     if (complete(domain, &figures) < 0)
         return -1;
-    settle_id(domain, &figures);
+    figures_settle_id(domain, &figures);
     figures.persistent = virDomainIsPersistent(domain);
     if (virDomainGetAutostart(domain, &autostart) == 0)
         figures.autostart = autostart;

@@ -20,3 +20,6 @@ int figures_list(virConnectPtr connection, GPtrArray **ret);
 /* One domain, whose pointer must be fresh from a lookup: it carries the id. -1: libvirt's last error says
  * why. */
 int figures_read(virDomainPtr domain, VMFigures *ret);
+
+/* Takes the id over from a pointer, which is as old as the pointer; what the state says is newer. */
+void figures_settle_id(virDomainPtr domain, VMFigures *figures);

@@ -39,9 +39,9 @@ struct Manager {
     Inbox *inbox;
     Config *config;
     ConfigOrigin origin;
-    GPtrArray *sources; /* Source, in the order of the configuration */
+    GPtrArray *sources;  /* Source, in the order of the configuration */
     GPtrArray *consoles; /* Console, those that are open */
-    Power *power;       /* shutdowns that are due later */
+    Power *power;        /* shutdowns that are due later */
     unsigned vm_count;
     bool ready;     /* every local source was listed, or was tried in vain */
     bool announced; /* observers were told to go public */

@@ -143,7 +143,8 @@ static void explain(Operation *operation)
 
     failure_set_libvirt(&operation->failure, operation->name);
     if (verb == VERB_START && operation->failure.kind == FAILURE_INVALID_ARGUMENT)
-        operation->failure.kind = FAILURE_NOT_SUPPORTED; /* the only argument is how to start: flags that the driver lacks */
+        operation->failure.kind =
+            FAILURE_NOT_SUPPORTED; /* the only argument is how to start: flags that the driver lacks */
     if (operation->failure.kind != FAILURE_HYPERVISOR || verb == VERB_SET_AUTOSTART ||
         verb == VERB_SET_MEMORY)
         return;
@@ -154,34 +155,36 @@ static void explain(Operation *operation)
         failure_set(&operation->failure, FAILURE_NOT_RUNNING, "%s does not run", operation->name);
 }
 
-/* False for what only reads or opens something. */
-static bool verb_changes(Verb verb)
+/* What the verb changed, and no more: the caller waits for each of these round trips. A read of everything
+ * follows. */
+static int read_changes(Operation *operation, VMFigures *figures)
 {
-    return verb != VERB_GET_XML && verb != VERB_OPEN_GRAPHICS && verb != VERB_OPEN_CONSOLE;
-}
+    int state, autostart;
 
-/* The call may have made a new process with a new id, so the domain is looked up again. */
-static void read_figures(Operation *operation)
-{
-    virDomainPtr fresh = virDomainLookupByUUIDString(operation->job.connection, operation->uuid);
-
-    if (!fresh)
-        return;
-    virDomainFree(operation->domain);
-    operation->domain = fresh;
-    operation->figures_known = figures_read(fresh, &operation->figures) == 0;
-}
-
-void operation_work(SourceJob *job)
-{
-    Operation *operation = (Operation *)job;
-
-    operation->worked = true;
-    operation->domain = virDomainLookupByUUIDString(job->connection, operation->uuid);
-    if (!operation->domain) {
-        failure_set_libvirt(&operation->failure, operation->name);
-        return;
+    switch (operation->request.verb) {
+    case VERB_GET_XML:
+    case VERB_OPEN_GRAPHICS:
+    case VERB_OPEN_CONSOLE:
+        return -1;
+    case VERB_SET_MEMORY:
+        return figures_read(operation->domain, figures);
+    case VERB_SET_AUTOSTART:
+        if (virDomainGetAutostart(operation->domain, &autostart) < 0)
+            return -1;
+        figures->autostart = autostart;
+        return 0;
+    default:
+        if (virDomainGetState(operation->domain, &state, &figures->reason, 0) < 0)
+            return -1;
+        figures->state_known = true;
+        figures->state = vm_state_from_libvirt(state);
+        figures_settle_id(operation->domain, figures);
+        return 0;
     }
+}
+
+static void run(Operation *operation)
+{
     /* libvirtd keeps the timeout for all its clients; ours is set only around our own call. */
     if (operation->by_agent)
         (void)virDomainAgentSetResponseTimeout(operation->domain, (int)operation->agent_timeout, 0);
@@ -191,6 +194,24 @@ void operation_work(SourceJob *job)
         explain(operation);
     if (operation->by_agent)
         (void)virDomainAgentSetResponseTimeout(operation->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
-    if (verb_changes(operation->request.verb))
-        read_figures(operation);
+    operation->figures = VM_FIGURES_UNKNOWN;
+    operation->figures_known = read_changes(operation, &operation->figures) == 0;
+}
+
+/* The domain is let go here and not in the loop: with a connection that was dropped meanwhile, the last one
+ * to let go closes it, which can hang. */
+void operation_work(SourceJob *job)
+{
+    Operation *operation = (Operation *)job;
+
+    operation->worked = true;
+    if (!operation->domain)
+        operation->domain = virDomainLookupByUUIDString(job->connection, operation->uuid);
+    if (operation->domain)
+        run(operation);
+    else
+        failure_set_libvirt(&operation->failure, operation->name);
+    if (operation->domain)
+        virDomainFree(operation->domain);
+    operation->domain = NULL;
 }

@@ -86,10 +86,8 @@ static void note_last_job(Operation *operation, VM *vm)
 /* The model takes over what the worker read after the call, before the caller hears of it. */
 static void take_figures(Operation *operation, Source *source, VM *vm)
 {
-    if (operation->figures_known) {
-        vm_set_domain(vm, operation->domain);
+    if (operation->figures_known)
         vm_set_figures(vm, &operation->figures, manager_now());
-    }
     source_read_vm(source, vm->uuid);
 }
 
@@ -199,6 +197,10 @@ int vm_operate(VM *vm, const OperationRequest *request, OperationDone done, void
                                    on_deadline, operation) < 0)
         log_error("No timer for an operation: its caller waits for the hypervisor");
     agent = operation->by_agent || row->stream;
+    if (!agent && vm->domain) { /* saves a round trip; on the other connection it has to be looked up */
+        virDomainRef(vm->domain);
+        operation->domain = vm->domain;
+    }
     source_job_submit(source, choose_lane(source, row, agent), &operation->job, &operation_kind, agent, vm);
     return 0;
 }

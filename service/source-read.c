@@ -185,6 +185,8 @@ static void apply_listed(Source *source, const Listed *listed)
         /* While a read is pending an event may have told what is newer than this listing. */
         vm_set_name(vm, listed->name);
         vm_set_figures(vm, &listed->figures, manager_now());
+        if (!listed->figures.memory_known) /* the driver's bulk query does not tell */
+            source_read_vm(source, listed->uuid);
     }
     if (!vm->domain) { /* the connection is new: the definition may have changed unseen */
         vm_set_domain(vm, listed->domain);

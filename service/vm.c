@@ -183,8 +183,10 @@ static void set_flag(VM *vm, bool *slot, int value, unsigned change)
 
 void vm_set_figures(VM *vm, const VMFigures *figures, uint64_t now)
 {
-    vm_set_state(vm, figures->state, vm_reason_name(figures->state, figures->reason), now);
-    vm_set_id(vm, figures->id);
+    if (figures->state_known) {
+        vm_set_id(vm, figures->id);
+        vm_set_state(vm, figures->state, vm_reason_name(figures->state, figures->reason), now);
+    }
     set_flag(vm, &vm->persistent, figures->persistent, VM_CHANGED_PERSISTENT);
     set_flag(vm, &vm->autostart, figures->autostart, VM_CHANGED_AUTOSTART);
     if (figures->vcpus_known && figures->vcpus != vm->vcpus) {

@@ -84,6 +84,7 @@ typedef struct VMDetails {
 
 /* The figures that one bulk query gives of every VM. Negative or `known_` false: not told. */
 typedef struct VMFigures {
+    bool state_known; /* covers state, reason and id */
     VMState state;
     int reason; /* libvirt's number, which depends on the state */
     int id;
@@ -113,13 +114,13 @@ typedef struct VM {
 
     virDomainPtr domain; /* on the source's control connection; NULL while disconnected */
 
-    unsigned changes;       /* VMChange bits that observers were not told yet */
-    uint32_t guest_changes; /* the same for `guest`, bits of guest.h */
-    bool published;         /* observers know it */
-    bool change_queued;     /* in the manager's list */
-    void *face;             /* the observer's own */
-    Guest *guest;           /* what its inside says; never NULL */
-    QMPStream qmp;          /* what of its QMP events was not sent */
+    unsigned changes;            /* VMChange bits that observers were not told yet */
+    uint32_t guest_changes;      /* the same for `guest`, bits of guest.h */
+    bool published;              /* observers know it */
+    bool change_queued;          /* in the manager's list */
+    void *face;                  /* the observer's own */
+    Guest *guest;                /* what its inside says; never NULL */
+    QMPStream qmp;               /* what of its QMP events was not sent */
     OvirtChannel *ovirt_channel; /* NULL: it has none, or none that is ours to open */
     GuestPoll *poll;        /* asks its qemu-ga; NULL while there was none */
     GuestLease *lease;      /* looks for its address on the host; NULL while nobody had to */
