@@ -90,9 +90,9 @@ void ovirt_agent_rebooted(OvirtAgent *agent, OvirtTime now)
 
 void ovirt_agent_receive(OvirtAgent *agent, const char *data, size_t length, bool gap)
 {
+    ovirt_line_push(&agent->line, data, length);
     if (gap)
         ovirt_line_gap(&agent->line);
-    ovirt_line_push(&agent->line, data, length);
 }
 
 /* The versions settle on what both know. Every process of the agent reports 0 first and its own highest from
@@ -147,6 +147,15 @@ static void on_goodbye(OvirtAgent *agent, GuestSignal signal, OvirtTime now)
     agent_left(agent, false, now);
 }
 
+/* A burst ends with the fully qualified name, from version 2 of the protocol on with the OS. */
+static void burst_watch(OvirtAgent *agent, const Observation *observation)
+{
+    GuestField last = agent->api_version >= 2 ? GUEST_OS_NAME : GUEST_FQDN;
+
+    if (observation->values.given & GUEST_BIT(last))
+        agent->bursts++;
+}
+
 static void message_handle(OvirtAgent *agent, OvirtMessage *message, OvirtTime now)
 {
     if (!agent->heard) {
@@ -154,6 +163,7 @@ static void message_handle(OvirtAgent *agent, OvirtMessage *message, OvirtTime n
         guest_agent_connected(agent->guest, GUEST_ORIGIN_OVIRT, false, now.real);
     }
     if (message->observation) {
+        burst_watch(agent, message->observation);
         message->observation->time = now.real;
         guest_observe(agent->guest, g_steal_pointer(&message->observation));
     }

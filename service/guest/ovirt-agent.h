@@ -58,6 +58,8 @@ struct OvirtAgent {
     unsigned answers_due;
     uint64_t answers_until;
 
+    unsigned bursts; /* how many times everything was said, to its end */
+
     uint64_t allowance; /* lines that may be handled, in millionths */
     uint64_t allowance_time;
 };
@@ -75,7 +77,7 @@ void ovirt_agent_closed(OvirtAgent *agent, OvirtTime now);
 /* The guest was reset behind the same stream. (guest_forget_reboot() is the caller's.) */
 void ovirt_agent_rebooted(OvirtAgent *agent, OvirtTime now);
 
-/* Bytes from the guest. They are only kept here; `gap` says that some before them were lost. */
+/* Bytes from the guest. They are only kept here; `gap` says that some after them were lost. */
 void ovirt_agent_receive(OvirtAgent *agent, const char *data, size_t length, bool gap);
 
 /* Handles at most `budget` waiting lines and returns whether there may be more. */

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/guest/ovirt-stream.h"
+
+#include "service/thread.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    READ_SIZE = 32 * 1024, /* libvirt hands out no more at once */
+    READS_PER_WAKEUP = 4,  /* then other streams and events have their turn */
+};
+
+struct OvirtStream {
+    InboxItem item;         /* first; posted at most once at a time, see `posted` */
+    atomic_uint references; /* the loop's, libvirt's, and the inbox's while it is posted */
+    Inbox *inbox;
+    virStreamPtr stream;
+
+    /* The loop's. */
+    OvirtStreamNews news; /* NULL: detached */
+    void *userdata;
+    size_t carried; /* bytes queued for the guest so far */
+
+    OvirtCommand *writing; /* libvirt's thread's: partly sent */
+
+    pthread_mutex_t lock; /* guards all below; held for moments, never across a libvirt call */
+    bool posted;
+    GString *incoming;
+    bool gap, ended;
+    bool watching_writable;
+    GQueue outgoing; /* of OvirtCommand */
+    size_t outgoing_bytes;
+    unsigned sent;
+};
+
+static void stream_unref(OvirtStream *stream)
+{
+    OvirtCommand *command;
+
+    if (atomic_fetch_sub(&stream->references, 1) != 1)
+        return;
+    ovirt_command_free(stream->writing);
+    while ((command = g_queue_pop_head(&stream->outgoing)))
+        ovirt_command_free(command);
+    if (stream->incoming)
+        g_string_free(stream->incoming, TRUE);
+    pthread_mutex_destroy(&stream->lock);
+    inbox_unref(stream->inbox);
+    g_free(stream);
+}
+
+/* In the loop. */
+static void on_posted(InboxItem *item)
+{
+    OvirtStream *stream = (OvirtStream *)item;
+
+    pthread_mutex_lock(&stream->lock);
+    stream->posted = false;
+    pthread_mutex_unlock(&stream->lock);
+    if (stream->news)
+        stream->news(stream, stream->userdata);
+}
+
+static void on_posted_free(InboxItem *item)
+{
+    stream_unref((OvirtStream *)item);
+}
+
+/* One item a stream waits in the inbox however much came: the flood of one guest takes one turn in each
+ * round. */
+static void post(OvirtStream *stream)
+{
+    bool already;
+
+    pthread_mutex_lock(&stream->lock);
+    already = stream->posted;
+    stream->posted = true;
+    pthread_mutex_unlock(&stream->lock);
+    if (already)
+        return;
+    atomic_fetch_add(&stream->references, 1);
+    inbox_post(stream->inbox, &stream->item);
+}
+
+static void end(OvirtStream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->ended = true;
+    pthread_mutex_unlock(&stream->lock);
+    (void)virStreamEventUpdateCallback(stream->stream, 0);
+}
+
+static void keep(OvirtStream *stream, const char *data, size_t length)
+{
+    pthread_mutex_lock(&stream->lock);
+    if (!stream->incoming)
+        stream->incoming = g_string_new(NULL);
+    if (stream->incoming->len + length <= OVIRT_STREAM_INCOMING_MAX && !stream->gap)
+        g_string_append_len(stream->incoming, data, (gssize)length);
+    else
+        stream->gap = true; /* and all that follows until the loop has taken what is there */
+    pthread_mutex_unlock(&stream->lock);
+}
+
+/* Returns false at the end of the stream. */
+static bool read_some(OvirtStream *stream)
+{
+    char buffer[READ_SIZE];
+
+    for (unsigned i = 0; i < READS_PER_WAKEUP; i++) {
+        int n = virStreamRecv(stream->stream, buffer, sizeof buffer);
+
+        if (n == -2) /* nothing more at present */
+            return true;
+        if (n <= 0)
+            return false;
+        keep(stream, buffer, (size_t)n);
+    }
+    return true;
+}
+
+/* The next command, or NULL: then there is nothing to wait for any more. */
+static OvirtCommand *next_command(OvirtStream *stream)
+{
+    OvirtCommand *command;
+
+    pthread_mutex_lock(&stream->lock);
+    command = g_queue_pop_head(&stream->outgoing);
+    if (!command)
+        stream->watching_writable = false;
+    pthread_mutex_unlock(&stream->lock);
+    return command;
+}
+
+static void command_sent(OvirtStream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->outgoing_bytes -= stream->writing->length;
+    stream->sent++;
+    pthread_mutex_unlock(&stream->lock);
+    ovirt_command_free(stream->writing);
+    stream->writing = NULL;
+}
+
+/* Nothing is left to write. The loop may queue a command while we stop waiting for the stream to take one:
+ * its own request to wait could then be undone by ours. */
+static bool watch_writable(OvirtStream *stream)
+{
+    bool again;
+
+    (void)virStreamEventUpdateCallback(stream->stream, VIR_STREAM_EVENT_READABLE);
+    pthread_mutex_lock(&stream->lock);
+    again = !g_queue_is_empty(&stream->outgoing);
+    pthread_mutex_unlock(&stream->lock);
+    if (again)
+        (void)virStreamEventUpdateCallback(stream->stream,
+                                           VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_WRITABLE);
+    return true;
+}
+
+/* A line that is begun is finished before anything else, or the stream ends with it. */
+static bool write_some(OvirtStream *stream)
+{
+    for (;;) {
+        OvirtCommand *command = stream->writing ?: next_command(stream);
+        int n;
+
+        stream->writing = command;
+        if (!command)
+            return watch_writable(stream);
+        n = virStreamSend(stream->stream, command->text + command->sent, command->length - command->sent);
+        if (n == -2)
+            return true;
+        if (n < 0)
+            return false;
+        command->sent += (size_t)n;
+        if (command->sent == command->length)
+            command_sent(stream);
+    }
+}
+
+/* In libvirt's thread. */
+static void on_event(virStreamPtr s, int events, void *userdata)
+{
+    OvirtStream *stream = userdata;
+    bool good = true;
+
+    if (events & VIR_STREAM_EVENT_READABLE)
+        good = read_some(stream);
+    if (good && events & VIR_STREAM_EVENT_WRITABLE)
+        good = write_some(stream);
+    if (!good || events & (VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP))
+        end(stream);
+    post(stream);
+}
+
+static void on_event_free(void *userdata)
+{
+    stream_unref(userdata);
+}
+
+static OvirtStream *stream_new(virStreamPtr s, Inbox *inbox)
+{
+    OvirtStream *stream = g_new0(OvirtStream, 1);
+
+    stream->item.run = on_posted;
+    stream->item.free = on_posted_free;
+    atomic_init(&stream->references, 1);
+    stream->inbox = inbox_ref(inbox);
+    stream->stream = s;
+    pthread_mutex_init(&stream->lock, NULL);
+    g_queue_init(&stream->outgoing);
+    return stream;
+}
+
+static void stream_close(OvirtStream *stream)
+{
+    (void)virStreamEventRemoveCallback(stream->stream);
+    (void)virStreamAbort(stream->stream);
+    virStreamFree(stream->stream);
+    stream_unref(stream);
+}
+
+OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *inbox, int *ret_error)
+{
+    virStreamPtr s = virStreamNew(virDomainGetConnect(domain), VIR_STREAM_NONBLOCK);
+    OvirtStream *stream;
+
+    if (!s || virDomainOpenChannel(domain, channel, s, 0) < 0) {
+        *ret_error = virGetLastErrorCode();
+        if (s)
+            virStreamFree(s);
+        return NULL;
+    }
+    stream = stream_new(s, inbox);
+    atomic_fetch_add(&stream->references, 1);
+    if (virStreamEventAddCallback(s, VIR_STREAM_EVENT_READABLE, on_event, stream, on_event_free) < 0) {
+        *ret_error = virGetLastErrorCode();
+        stream_unref(stream);
+        stream_close(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+void ovirt_stream_attach(OvirtStream *stream, OvirtStreamNews news, void *userdata)
+{
+    stream->news = news;
+    stream->userdata = userdata;
+    post(stream); /* what came before */
+}
+
+void ovirt_stream_take(OvirtStream *stream, OvirtStreamState *ret_state)
+{
+    pthread_mutex_lock(&stream->lock);
+    *ret_state = (OvirtStreamState){
+        .incoming = g_steal_pointer(&stream->incoming),
+        .gap = stream->gap,
+        .ended = stream->ended,
+        .sent = stream->sent,
+    };
+    stream->gap = false;
+    stream->sent = 0;
+    pthread_mutex_unlock(&stream->lock);
+}
+
+void ovirt_stream_again(OvirtStream *stream)
+{
+    post(stream);
+}
+
+int ovirt_stream_send(OvirtStream *stream, OvirtCommand *command)
+{
+    bool watch;
+
+    if (stream->carried + command->length > OVIRT_STREAM_SENT_MAX)
+        return -EMSGSIZE;
+    pthread_mutex_lock(&stream->lock);
+    if (stream->outgoing_bytes + command->length > OVIRT_STREAM_OUTGOING_MAX) {
+        pthread_mutex_unlock(&stream->lock);
+        return -ENOBUFS;
+    }
+    g_queue_push_tail(&stream->outgoing, command);
+    stream->outgoing_bytes += command->length;
+    watch = !stream->watching_writable && !stream->ended;
+    stream->watching_writable = true;
+    pthread_mutex_unlock(&stream->lock);
+    stream->carried += command->length;
+    if (watch)
+        (void)virStreamEventUpdateCallback(stream->stream,
+                                           VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_WRITABLE);
+    return 0;
+}
+
+/* One thread closes them all, one after the other: a lost connection may end a thousand at once. */
+static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
+static GQueue closing = G_QUEUE_INIT;
+static bool closer_runs;
+
+static void *closer_main(void *userdata)
+{
+    for (;;) {
+        OvirtStream *stream;
+
+        pthread_mutex_lock(&closing_lock);
+        stream = g_queue_pop_head(&closing);
+        closer_runs = stream != NULL;
+        pthread_mutex_unlock(&closing_lock);
+        if (!stream)
+            return NULL;
+        stream_close(stream);
+    }
+}
+
+void ovirt_stream_let_go(OvirtStream *stream)
+{
+    OvirtCommand *command;
+    bool start;
+
+    stream->news = NULL;
+    pthread_mutex_lock(&stream->lock);
+    while ((command = g_queue_pop_head(&stream->outgoing)))
+        ovirt_command_free(command);
+    pthread_mutex_unlock(&stream->lock);
+
+    pthread_mutex_lock(&closing_lock);
+    g_queue_push_tail(&closing, stream);
+    start = !closer_runs;
+    closer_runs = true;
+    pthread_mutex_unlock(&closing_lock);
+    if (start && thread_start(closer_main, NULL) < 0) {
+        pthread_mutex_lock(&closing_lock);
+        closer_runs = false; /* the next one tries again */
+        pthread_mutex_unlock(&closing_lock);
+    }
+}
