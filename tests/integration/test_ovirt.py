@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The oVirt agent's channel: a real virtio-serial port, a script in the guest for the agent."""
+import libvirt
+import pytest
+
+from testbed.client import GUEST, BusError
+from testbed.ovirt_agent import OvirtAgent, message
+
+ERROR = "org.guestbus1.Error."
+REFRESH = '{"apiVersion": 3, "__name__": "refresh"}\n'
+API_VERSION_3 = '{"apiVersion": 3, "__name__": "api-version"}\n'
+BURST = [
+    message("session-startup"),
+    message("active-user", name="j\u00f6rg"),
+    message("applications", applications=["bash-5.2.15-2+b8", "vim-9.0"]),
+    message("host-name", name="inside"),
+    message("os-version", version="6.1.0-56-cloud-amd64"),
+    message("network-interfaces", interfaces=[
+        {"name": "docker0", "hw": "02:42:00:00:00:01", "inet": ["172.17.0.1"], "inet6": []},
+        {"name": "eth0", "hw": "{mac}", "inet": ["192.0.2.77"], "inet6": ["fe80::1", "2001:db8::77"]}]),
+    message("disks-usage", disks=[{"path": "/", "fs": "ext4", "total": 1000000, "used": 400000}], mapping={}),
+    message("fqdn", fqdn="inside.example.org"),
+    message("timezone", zone="Europe/Berlin", offset=60),
+    message("os-info", type="linux", distribution="Debian", version="12", codename="bookworm", arch="x86_64",
+            kernel="6.1.0-56-cloud-amd64"),
+]
+
+
+@pytest.fixture(scope="module")
+def machine(machine_factory):
+    return machine_factory("ovirt1")
+
+
+@pytest.fixture
+def agent(machine):
+    agent = OvirtAgent(machine).start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture
+def start(run_guestbusd, machine):
+    def run(**options):
+        return run_guestbusd(sources={"local": machine.libvirtd.uri}, **options)
+    return run
+
+
+def burst(machine):
+    return [line.replace("{mac}", machine.mac) for line in BURST]
+
+
+def act(client, machine, method, signature="(a{sv})", *args, options=None):
+    return client.call(method, signature, *args, options or {}, path=machine.path, interface=GUEST)
+
+
+def wait(client, machine, name, value, timeout=20):
+    return client.wait_property(machine.path, GUEST, name, value, timeout=timeout)
+
+
+def has_agent(agents):
+    return "ovirt" in agents
+
+
+def refused(name, call, *args, **options):
+    with pytest.raises(BusError) as caught:
+        call(*args, **options)
+    assert caught.value.name == ERROR + name, caught.value
+    return caught.value.message
+
+
+def test_agent_before_service(agent, start, client, machine):
+    agent.beat()
+    start()
+    agent.wait_heard(REFRESH)
+    agent.say(*burst(machine))
+    wait(client, machine, "OSName", "Debian 12 (bookworm)")
+    wait(client, machine, "Responsive", True)
+    # Reported from the first heartbeat on: settled at once, and only once.
+    agent.wait_heard(API_VERSION_3)
+    assert agent.heard().count("api-version") == 1
+    values = client.get_all(machine.path, GUEST)
+    assert has_agent(values["Agents"])
+    assert values["HostName"] == "inside" and values["FQDN"] == "inside.example.org"
+    assert values["OSType"] == "linux" and values["OSVersion"] == values["KernelRelease"]
+    assert values["Architecture"] == "x86_64"
+    assert values["Timezone"] == ("Europe/Berlin", 3600)
+    assert values["IPAddresses"] == ["192.0.2.77", "2001:db8::77", "172.17.0.1"]
+    assert values["IPv4Addresses"] == ["192.0.2.77", "172.17.0.1"]
+    assert values["Interfaces"][0] == ("eth0", machine.mac,
+                                       [("192.0.2.77", 0), ("2001:db8::77", 0), ("fe80::1", 0)])
+    assert values["AvailableMemory"] == 40 << 20 and values["TotalMemory"] == 96 << 20
+    assert values["ActiveUser"] == "j\u00f6rg"
+    assert values["Origins"]["HostName"][0] == "ovirt"
+    assert "Applications" not in values
+    assert client.get(machine.path, GUEST, "Applications") == ["bash-5.2.15-2+b8", "vim-9.0"]
+    assert client.get(machine.path, GUEST, "Filesystems") == [("/", "", "ext4", 1000000, 400000)]
+
+
+def test_notifications(agent, start, client, machine, signals):
+    agent.beat()
+    start()
+    wait(client, machine, "Responsive", True)
+    signals.wait("Heartbeat", machine.path, where=lambda memory: memory == 40 << 20)
+    agent.say(message("active-user", name="alice"), message("session-logon"), message("session-lock"),
+              message("session-unlock"), message("session-logoff"), message("active-user", name="None"))
+    signals.wait("UserInfo", machine.path, where=lambda user: user == "")
+    told = [(s.member, s.args) for s in signals.matching(path=machine.path, interface=GUEST)
+            if s.member.startswith("Session") or s.member == "UserInfo"]
+    assert told == [("UserInfo", ("alice",)), ("SessionLogon", ("alice",)), ("SessionLock", ()),
+                    ("SessionUnlock", ()), ("SessionLogoff", ("alice",)), ("UserInfo", ("",))]
+    wait(client, machine, "SessionState", "logged-off")
+    agent.say(message("uninstalled"), "")
+    signals.wait("AgentUninstalled", machine.path)
+
+
+def test_actions_byte_for_byte(agent, start, client, machine):
+    agent.beat()
+    daemon = start()
+    wait(client, machine, "Responsive", True)
+    agent.wait_heard(API_VERSION_3)
+    agent.forget()
+    act(client, machine, "LockScreen")
+    act(client, machine, "Login", "(ssa{sv})", "user@example.com", "s3cr\u00e9t")
+    act(client, machine, "Logoff")
+    act(client, machine, "Reboot", "(usa{sv})", 90, "Going \u00fcp", options={"guest-delay": variant(True)})
+    act(client, machine, "Shutdown", "(usa{sv})", 0, "Going down")
+    expected = ('{"__name__": "lock-screen"}\n'
+                '{"username": "user@example.com", "password": "s3cr\\u00e9t", "__name__": "login"}\n'
+                '{"__name__": "log-off"}\n'
+                '{"timeout": 90, "message": "Going \\u00fcp", "reboot": "True", "__name__": "shutdown"}\n'
+                '{"timeout": 0, "message": "Going down", "reboot": "False", "__name__": "shutdown"}\n')
+    assert agent.wait_heard(expected) == expected
+    assert "s3cr" not in daemon.log()
+
+
+def variant(value):
+    from gi.repository import GLib
+    return GLib.Variant("b", value)
+
+
+def test_agent_after_service(agent, start, client, machine, signals):
+    agent.stop()
+    start()
+    client.wait_property(machine.path, "org.guestbus1.VM", "State", "running")
+    refused("AgentUnresponsive", act, client, machine, "LockScreen")
+    signals.clear()
+    agent.start()
+    agent.wait_heard(REFRESH)   # it waited in the channel
+    # Its own start, and the answer to the request, which cannot be told apart: one PowerUp.
+    agent.say(message("session-startup"), message("session-startup"), message("host-name", name="late"))
+    wait(client, machine, "HostName", "late")
+    assert len(signals.matching("PowerUp", machine.path)) == 1
+    assert has_agent(client.get(machine.path, GUEST, "Agents"))
+
+
+def test_nothing_is_sent_to_an_agent_that_fell_silent(agent, start, client, machine):
+    agent.beat(0.5)
+    start()
+    wait(client, machine, "Responsive", True)
+    agent.wait_heard(API_VERSION_3)
+    agent.stop_beating()
+    wait(client, machine, "Responsive", False, timeout=40)
+    assert has_agent(client.get(machine.path, GUEST, "Agents"))
+    agent.forget()
+    for method, signature, args in (("LockScreen", "(a{sv})", ()), ("Logoff", "(a{sv})", ()),
+                                    ("Login", "(ssa{sv})", ("alice", "stale-secret"))):
+        refused("AgentUnresponsive", act, client, machine, method, signature, *args)
+    agent.beat(0.5)
+    wait(client, machine, "Responsive", True)
+    act(client, machine, "LockScreen")
+    assert agent.wait_heard("lock-screen").startswith('{"__name__": "lock-screen"}\n')
+
+
+def test_bad_lines_cost_themselves_only(agent, start, client, machine):
+    start()
+    bad = [b"", b"[]", b'"s"', b'{"a":1}', b'{"__name__":"applications","applications":5}',
+           b'{"__name__":"network-interfaces","interfaces":["x"]}', b'{"__name__":"host-name"}',
+           b'{"__name__":5}', b'{"__name__":"nonsense"}', b"\xff\xfe\x01 garbage", b"[" * 600]
+    for number, line in enumerate(bad):
+        agent.say(line, message("host-name", name=f"good{number}"))
+        wait(client, machine, "HostName", f"good{number}")
+    # 2 MiB without an end, then the end and a good line.
+    machine.exec("(head -c 2097152 /dev/zero | tr '\\0' x; echo) >/run/ovirt/say", timeout=60)
+    agent.say(message("host-name", name="after"))
+    wait(client, machine, "HostName", "after", timeout=60)
+
+
+def test_service_restart(agent, start, client, machine, signals):
+    agent.beat()
+    daemon = start()
+    wait(client, machine, "Responsive", True)
+    agent.forget()
+    daemon.restart()
+    agent.wait_heard(REFRESH)
+    agent.say(*burst(machine))
+    wait(client, machine, "HostName", "inside")
+    wait(client, machine, "Responsive", True)
+    assert not signals.matching("PowerUp", machine.path) and not signals.matching("PowerDown", machine.path)
+
+
+def test_guest_reboot(agent, start, client, machine, signals):
+    agent.beat()
+    start()
+    wait(client, machine, "Responsive", True)
+    agent.say(*burst(machine))
+    wait(client, machine, "ActiveUser", "j\u00f6rg")
+    agent.say(message("session-shutdown"))
+    signals.wait("PowerDown", machine.path)
+    machine.domain.reset()
+    wait(client, machine, "ActiveUser", "")
+    assert client.get(machine.path, GUEST, "HostName") == "inside"
+    refused("AgentUnresponsive", act, client, machine, "LockScreen")
+    machine.wait_ready()
+    signals.clear()
+    agent.start()
+    agent.say(message("session-startup"), message("host-name", name="again"))
+    wait(client, machine, "HostName", "again")
+    signals.wait("PowerUp", machine.path)
+    agent.beat()
+    wait(client, machine, "Responsive", True)
+
+
+def test_off(agent, run_guestbusd, client, machine):
+    agent.beat()
+    run_guestbusd(config=f"[source local]\nuri = {machine.libvirtd.uri}\novirt-channel = off\n")
+    wait(client, machine, "Agents", lambda agents: "qemu-ga" in agents)
+    message_text = refused("NotSupported", act, client, machine, "LockScreen")
+    assert "qemu-ga" in message_text
+    assert agent.heard() == ""
+
+
+def test_channel_that_another_program_has(agent, start, client, machine):
+    connection = machine.libvirtd.connect(machine.libvirtd.uri)
+    stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+    connection.lookupByName(machine.name).openChannel(machine.options.ovirt, stream, 0)
+    daemon = start()
+    daemon.wait_log("another program may have it")
+    stream.abort()
+    agent.beat()
+    wait(client, machine, "Responsive", True, timeout=60)
+    assert daemon.log().count("another program may have it") == 1
