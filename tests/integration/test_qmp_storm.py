@@ -18,8 +18,13 @@ NOTICE = "GUESTBUS_EVENTS_DROPPED"
 GROWTH_MAX_KIB = 1024
 
 
-def anonymous_kib(pid):
-    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))[1])
+def status_kib(pid, field):
+    return int(re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))[1])
+
+
+def is_sanitized(pid):
+    """A sanitizer reserves terabytes, and keeps what was freed: then memory is not the service's own."""
+    return status_kib(pid, "VmSize") > 1 << 30
 
 
 class Watch:
@@ -77,7 +82,7 @@ def test_storm_of_vnc_connections(watches, daemon):
         pump_until(lambda number=number: [name for name, _ in stormy.shown()].count("VNC_DISCONNECTED")
                    >= CONNECTIONS * (number + 1), 120, "all events in virsh's output")
         pump_until(lambda number=number: stormy.notices() and stormy.notices() == stormy.dropped(), 60, "the notice")
-        memory.append(anonymous_kib(daemon.pid))
+        memory.append(status_kib(daemon.pid, "RssAnon"))
 
     # What came is what was shown, in its order, without what was dropped. guestbusd listened first.
     shown = stormy.shown()
@@ -90,4 +95,4 @@ def test_storm_of_vnc_connections(watches, daemon):
 
     assert calm.dropped() == 0
     assert calm.sent()[-2 * STORMS:] == calm.shown()[-2 * STORMS:]
-    assert memory[-1] - memory[0] < GROWTH_MAX_KIB, memory
+    assert is_sanitized(daemon.pid) or memory[-1] - memory[0] < GROWTH_MAX_KIB, memory
