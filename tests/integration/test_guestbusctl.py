@@ -527,6 +527,54 @@ def test_graphics_is_nothing_for_a_terminal(console_ctl):
     terminal.close()
 
 
+# -- inside of guests ------------------------------------------------------------------------------
+
+def test_scheduled_shutdown(console_ctl):
+    def scheduled():
+        return console_ctl.json("show", "con1")["Guest"]["ScheduledShutdown"]
+    console_ctl.run("guest-shutdown", "con1", "--delay=3000", "--message=Going home")
+    assert scheduled()[0] == "shutdown" and scheduled()[1] > 0
+    assert "Scheduled:  shutdown at " in console_ctl.run("show", "con1").stdout
+    console_ctl.run("guest-reboot", "con1", "--delay=10", status=FAILED)
+    console_ctl.run("cancel-shutdown", "con1")
+    assert scheduled() == ["", 0]
+    console_ctl.run("cancel-shutdown", "con1", status=FAILED)
+
+
+def test_what_the_agent_cannot_do(console_ctl):
+    for verb in ("lock", "logoff"):
+        error = console_ctl.run(verb, "con1", status=FAILED).stderr
+        assert error.startswith("guestbusctl: con1: ") and len(error.splitlines()) == 1
+
+
+def test_login_reads_the_password_from_its_input(console_ctl):
+    """No agent here can log in; the call is made, though, and the password shows up nowhere."""
+    result = console_ctl.run("login", "con1", "bob", text="s3crét\nrest\n", status=FAILED)
+    assert result.stderr.startswith("guestbusctl: con1: ") and "s3cr" not in result.stdout + result.stderr
+    for text in ("", "\n"):
+        assert "password" in console_ctl.run("login", "con1", "bob", text=text, status=USAGE).stderr
+    assert "fewer arguments" in console_ctl.run("login", "con1", "bob", "s3cret", status=USAGE).stderr
+
+
+def test_login_asks_on_a_terminal(console_ctl):
+    terminal = console_ctl.terminal("login", "con1", "bob\x1b")
+    terminal.wait_text(r"Password of bob\x1b in con1: ")
+    assert not terminal.echoes()
+    terminal.type("s3cret\n")
+    assert terminal.wait() == FAILED
+    assert "s3cret" not in terminal.text and terminal.echoes()
+    terminal.close()
+
+
+def test_login_can_be_interrupted(console_ctl):
+    terminal = console_ctl.terminal("login", "con1", "bob")
+    terminal.wait_text("Password")
+    terminal.type("s3c\x03")
+    assert terminal.wait() == USAGE
+    assert terminal.echoes()
+    terminal.close()
+
+
 # -- QEMU's events ----------------------------------------------------------------------------------
 
 def test_qmp_events(console_ctl):
