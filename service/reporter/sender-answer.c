@@ -353,6 +353,13 @@ void sender_check_in(Sender *sender)
     Association *const *associations = (Association *const *)plan->associations->pdata;
     unsigned hosts = 0, guests = 0;
 
+    if (!sender->destination->owner) {
+        handle_failure(
+            sender, "send",
+            &(CandlepinReply){.outcome = CANDLEPIN_DENIED, .message = "no owner is configured to report to"});
+        sender_decide(sender);
+        return;
+    }
     for (unsigned i = 0; i < plan->associations->len; i++) {
         hosts += association_count_hosts(associations[i]);
         guests += association_count_guests(associations[i]);

@@ -293,6 +293,13 @@ def test_unknown_host_name(run_sender):
     sender.wait_for("failed", "host name no-such-host.invalid is not known")
 
 
+def test_no_owner(fake_candlepin, run_sender):
+    sender = run_sender(owner=None)
+    sender.take("esx1", host("h1", "g1"))
+    sender.wait_for("failed", "no owner is configured")
+    assert not fake_candlepin.check_ins()
+
+
 # -- abilities of the server ------------------------------------------------------------------------
 
 def test_server_without_asynchronous_check_in(fake_candlepin, run_sender):

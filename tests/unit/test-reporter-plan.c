@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "service/reporter/backoff.h"
+#include "service/reporter/plan.h"
+
+static DestinationRecord *make_record(State *state)
+{
+    return state_get_destination(state, "acme@host");
+}
+
+/* One source with one host and one guest; `system_uuid` may be NULL. */
+static PlanSource make_source(const char *name, const char *host_id, const char *guest,
+                              const char *system_uuid)
+{
+    Association *association = association_new(ASSOCIATION_HOSTS);
+    PlanSource source = {.name = name, .association = association};
+
+    if (host_id) {
+        AssociationHost *host = association_add_host(association, host_id, NULL);
+
+        association_add_guest(association, host, guest, "fake", GUEST_RUNNING);
+        if (system_uuid)
+            association_add_fact(association, host, "dmi.system.uuid", system_uuid);
+    }
+    association_hash(&association, 1, source.hash);
+    return source;
+}
+
+static void accept_source(DestinationRecord *record, const PlanSource *source)
+{
+    g_hash_table_replace(record->accepted, g_strdup(source->name), plan_describe(source));
+}
+
+static void test_needed_when_new_or_different(void **unused)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource first = make_source("a", "h1", "g1", NULL), second = make_source("a", "h1", "g2", NULL);
+    g_autoptr(Association) owned = first.association;
+    g_autoptr(Association) owned_too = second.association;
+
+    assert_true(plan_is_needed(&first, 1, record));
+    accept_source(record, &first);
+    assert_false(plan_is_needed(&first, 1, record));
+    assert_true(plan_is_needed(&second, 1, record));
+}
+
+static void test_failed_source_needs_nothing(void **unused)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource sources[] = {make_source("a", "h1", "g1", NULL), {.name = "b"}};
+    g_autoptr(Association) owned = sources[0].association;
+    g_autoptr(Plan) plan = NULL;
+
+    accept_source(record, &sources[0]);
+    assert_false(plan_is_needed(sources, 2, record));
+    plan = plan_new(sources, 2, record);
+    assert_int_equal(plan->associations->len, 1);
+    assert_int_equal(g_hash_table_size(plan->deliveries), 1);
+}
+
+static void test_hosts_of_a_failed_source_are_not_gone(void **unused)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource before = make_source("a", "h1", "g1", NULL), failed = {.name = "a"};
+    g_autoptr(Association) owned = before.association;
+    g_autoptr(Plan) plan = NULL;
+
+    accept_source(record, &before);
+    plan = plan_new(&failed, 1, record);
+    assert_int_equal(plan->gone, 0);
+    assert_int_equal(plan->associations->len, 0);
+}
+
+static unsigned count_gone(const char *old_id, const char *old_system, const char *new_id,
+                           const char *new_system)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource before = make_source("a", old_id, "g1", old_system);
+    PlanSource after = make_source("a", new_id, "g1", new_system);
+    g_autoptr(Association) owned = before.association;
+    g_autoptr(Association) owned_too = after.association;
+    g_autoptr(Plan) plan = NULL;
+
+    accept_source(record, &before);
+    plan = plan_new(&after, 1, record);
+    return plan->gone;
+}
+
+static void test_gone_hosts(void **unused)
+{
+    assert_int_equal(count_gone("h1", NULL, "h1", NULL), 0);
+    assert_int_equal(count_gone("h1", NULL, "H1", NULL), 0);
+    assert_int_equal(count_gone("h1", NULL, "h2", NULL), 1);
+    assert_int_equal(count_gone("h1", "u1", "h2", "u2"), 1);
+    assert_int_equal(count_gone("h1", "U1", "h2", "u1"), 0);
+    assert_int_equal(count_gone("h1", "u1", NULL, NULL), 1);
+}
+
+static void test_hash_covers_what_is_gone(void **unused)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource before = make_source("a", "h1", "g1", NULL), after = make_source("a", "h2", "g1", NULL);
+    g_autoptr(Association) owned = before.association;
+    g_autoptr(Association) owned_too = after.association;
+    g_autoptr(Plan) fresh = plan_new(&after, 1, record);
+    g_autoptr(Plan) moved = NULL;
+
+    accept_source(record, &before);
+    moved = plan_new(&after, 1, record);
+    assert_string_not_equal(fresh->hash, moved->hash);
+}
+
+static void test_backoff(void **unused)
+{
+    const uint64_t waits[] = {2, 4, 8, 16, 32, 60, 60};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(waits); i++)
+        for (unsigned n = 0; n < 100; n++) {
+            uint64_t delay = backoff_delay(i + 1, 2000, 60000);
+
+            assert_in_range(delay, waits[i] * 500, waits[i] * 1000);
+        }
+    assert_in_range(backoff_delay(4000000000u, 2000, UINT64_MAX), UINT64_MAX / 2 - 4096, UINT64_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_needed_when_new_or_different),
+        cmocka_unit_test(test_failed_source_needs_nothing),
+        cmocka_unit_test(test_hosts_of_a_failed_source_are_not_gone),
+        cmocka_unit_test(test_gone_hosts),
+        cmocka_unit_test(test_hash_covers_what_is_gone),
+        cmocka_unit_test(test_backoff),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
