@@ -6,6 +6,7 @@
 #include "dbus/manager-dbus.h"
 #include "dbus/object.h"
 #include "dbus/qmp-dbus.h"
+#include "dbus/reporter-dbus.h"
 #include "dbus/source-dbus.h"
 #include "dbus/vm-dbus.h"
 #include "service/cleanup.h"
@@ -154,6 +155,8 @@ static int export_objects(Bus *bus)
     if (r >= 0)
         r = guest_dbus_export(bus);
     if (r >= 0)
+        r = reporter_dbus_export(bus, &bus->reporter);
+    if (r >= 0)
         r = sd_bus_add_object_manager(bus->bus, NULL, BUS_ROOT);
     if (r >= 0)
         r = log_control_export(bus->bus);
@@ -214,6 +217,7 @@ void bus_close(Bus *bus)
         return;
     manager_observe(bus->manager, NULL, NULL);
     authority_free(bus->authority);
+    reporter_dbus_free(bus->reporter);
     g_hash_table_iter_init(&iter, bus->vms);
     while (g_hash_table_iter_next(&iter, NULL, &vm)) {
         VMFace *face = vm_face(vm);

@@ -19,6 +19,7 @@ typedef struct Bus {
     GHashTable *vms;     /* path -> VM, paths owned by the faces */
     GHashTable *sources; /* path -> Source */
     sd_event_source *trim_timer;
+    struct ReporterMirror *reporter;
 } Bus;
 
 /* Connects, exports everything, and observes the manager. The name is taken when the manager says that it is

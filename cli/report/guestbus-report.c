@@ -197,6 +197,20 @@ static int run_mode(const Options *options, Mode *mode)
     return interval_run(mode);
 }
 
+/* A service without usable configuration stays, on the bus, until it is repaired and reloaded: ending would
+ * only start it again and again. */
+static int read_configuration(const Options *options, Mode *mode)
+{
+    int r = settings_read(mode->options, report_log_message, NULL, &mode->settings);
+
+    if (r < 0 && options->service) {
+        report_log(LOG_ERR, "nothing is reported until the configuration is repaired and read again");
+        mode->settings = settings_new_empty(mode->options);
+        return 0;
+    }
+    return r;
+}
+
 static int run(const Options *options, const SettingsPaths *paths)
 {
     SettingsOptions how = {
@@ -208,12 +222,15 @@ static int run(const Options *options, const SettingsPaths *paths)
         fprintf(stderr, "guestbus-report: no event loop: %s\n", strerror(-r));
         return EXIT_CANNOT_START;
     }
-    report_log_begin(options->status ? REPORT_LOG_QUIET : REPORT_LOG_PROGRAM, options->debug);
-    if (settings_read(&how, report_log_message, NULL, &mode.settings) < 0)
+    report_log_begin(options->service  ? REPORT_LOG_SERVICE
+                     : options->status ? REPORT_LOG_QUIET
+                                       : REPORT_LOG_PROGRAM,
+                     options->debug);
+    if (read_configuration(options, &mode) < 0)
         return EXIT_CANNOT_START;
     report_log_set_debug(mode.settings->debug);
     report_log_open(mode.settings->log_dir, mode.settings->log_file);
-    int status = run_mode(options, &mode);
+    int status = options->service ? service_run(&mode) : run_mode(options, &mode);
 
     settings_free(mode.settings);
     return status;

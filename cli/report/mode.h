@@ -31,5 +31,7 @@ int print_run(Mode *mode);
 int status_run(Mode *mode);
 int oneshot_run(Mode *mode);
 int interval_run(Mode *mode);
+/* --service: interval mode on the bus. Takes the settings over. */
+int service_run(Mode *mode);
 /* --encrypt-password: needs no settings. */
 int encrypt_run(const SettingsPaths *paths);

@@ -164,13 +164,13 @@ static int read_general(SettingsReader *reader)
 
 /* --- the reporter's id --- */
 
-static char *default_reporter_id(const SettingsReader *reader)
+static char *default_reporter_id(const SettingsPaths *paths)
 {
     char hostname[256] = "localhost";
     g_autoptr(Secret) machine_id = NULL;
 
     (void)gethostname(hostname, sizeof(hostname) - 1);
-    if (text_file_read(reader->paths->machine_id, MACHINE_ID_MAX, &machine_id, NULL, NULL) < 0)
+    if (text_file_read(paths->machine_id, MACHINE_ID_MAX, &machine_id, NULL, NULL) < 0)
         return g_strdup(hostname);
     return g_strdup_printf("%s-%s", hostname, g_strstrip(machine_id));
 }
@@ -340,7 +340,7 @@ static int read_all(SettingsReader *reader, const SettingsOptions *options)
         settings_tell(reader, LOG_WARNING, "the interval must be at least 60 seconds; 3600 is used");
     settings->debug |= options->debug;
     if (!settings->reporter_id)
-        settings->reporter_id = default_reporter_id(reader);
+        settings->reporter_id = default_reporter_id(options->paths);
     clean_reporter_id(reader);
     return read_mappings(reader, explicit_files);
 }
@@ -362,6 +362,16 @@ int settings_read(const SettingsOptions *options, SettingsMessage tell, void *us
         *ret_settings = g_steal_pointer(&reader.settings);
     reader_clear(&reader);
     return r;
+}
+
+Settings *settings_new_empty(const SettingsOptions *options)
+{
+    Settings *settings = settings_new();
+
+    settings->reporter_id = default_reporter_id(options->paths);
+    settings->debug = options->debug;
+    settings->dropped = 1;
+    return settings;
 }
 
 void settings_free(Settings *settings)

@@ -121,6 +121,8 @@ void settings_paths_clear(SettingsPaths *paths);
  * sections or files were there and none can be used, -EINVAL when [global] or [defaults] is broken. */
 int settings_read(const SettingsOptions *options, SettingsMessage tell, void *userdata,
                   Settings **ret_settings);
+/* Settings without any mapping: for a service that waits for ones that can be used. */
+Settings *settings_new_empty(const SettingsOptions *options);
 void settings_free(Settings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 

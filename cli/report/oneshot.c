@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* -o, and without any mode's option: report once, or for ever in the foreground. */
+/* -o: report once. */
 #include "cli/report/mode.h"
 
 #include <errno.h>
@@ -39,35 +39,14 @@ static const ScheduleObserver observer = {
     .finished = on_finished,
 };
 
-/* Without a directory that can be written, as for an ordinary user, nothing is remembered: then the next run
- * sends again what has not changed. */
-static int open_state(const SettingsPaths *paths, State **ret_state)
-{
-    g_autofree char *directory = state_directory(paths);
-
-    (void)g_mkdir_with_parents(directory, 0700);
-    int r = state_open(directory, report_log_message, NULL, ret_state);
-
-    if (r == -EBUSY) {
-        report_log(LOG_ERR, "%s: another reporter is at work (guestbusctl report send makes it report now)",
-                   directory);
-        return r;
-    }
-    if (r < 0) {
-        report_log(LOG_WARNING, "%s: %s: what was sent will not be remembered", directory, strerror(-r));
-        *ret_state = state_new();
-    }
-    return 0;
-}
-
-static int run(Mode *mode, bool once)
+int oneshot_run(Mode *mode)
 {
     g_autoptr(State) state = NULL;
     g_autoptr(Schedule) schedule = NULL;
 
-    if (open_state(mode->options->paths, &state) < 0)
+    if (state_directory_open(mode->options->paths, &state) < 0)
         return EXIT_CANNOT_START;
-    int r = schedule_new(mode->event, mode->settings, state, once, &observer, mode, &schedule);
+    int r = schedule_new(mode->event, mode->settings, state, true, &observer, mode, &schedule);
 
     if (r >= 0) {
         schedule_start(schedule);
@@ -78,17 +57,4 @@ static int run(Mode *mode, bool once)
         return EXIT_INCOMPLETE;
     }
     return r;
-}
-
-int oneshot_run(Mode *mode)
-{
-    return run(mode, true);
-}
-
-int interval_run(Mode *mode)
-{
-    /* Ended by a signal, as it should be. */
-    int status = run(mode, false);
-
-    return status == EXIT_CANNOT_START ? status : EXIT_ALL_WELL;
 }
