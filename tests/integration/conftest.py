@@ -5,6 +5,7 @@ A world, its libvirtds and its guests live as long as their module: starting a l
 second and booting a guest five. What a test changes, it changes back, or it uses fresh_world.
 """
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -188,6 +189,13 @@ def run_sender(workplace, authority, fake_candlepin):
     yield make
     for sender in senders:
         sender.close()
+
+
+@pytest.fixture
+def fake_hang():
+    """The port of something that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
 
 
 @pytest.fixture
