@@ -201,21 +201,3 @@ def test_dasbus_client(tool, paths):
 
 def test_python_dbus_client(tool, paths):
     assert tool(sys.executable, "-c", PYTHON_DBUS) == "web1 shut-off\n"
-
-
-def test_client_of_the_tutorial(fresh_world):
-    """The program in docs/tutorial.md runs as it is printed there."""
-    text = (interface.XML_DIR.parent / "docs/tutorial.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    libvirtd = fresh_world.libvirtd()
-    fresh_world.guestbusd(sources={"local": libvirtd.test_uri})
-    # It says nothing when it is ready: a line before its loop, which runs once all subscriptions are made.
-    program = program.replace("EventLoop().run()", "print('ready')\nEventLoop().run()")
-    with subprocess.Popen([sys.executable, "-u", "-c", program], env={**os.environ, **bus_environment(fresh_world)},
-                          stdout=subprocess.PIPE, text=True) as client:
-        try:
-            wait_until_line(client, "ready")
-            libvirtd.virsh("suspend", "test", uri=libvirtd.test_uri)
-            assert wait_until_line(client, "test") == "test paused\n"
-        finally:
-            client.terminate()
