@@ -19,9 +19,9 @@ typedef struct Reader {
     FILE *file;
     unsigned line;
     SourceConfig *source; /* of the section being read, or NULL */
-    char *section;        /* its name */
-    bool sections_seen;   /* a [source] section was there, good or bad */
-    bool skip;            /* the section is not ours, or was refused */
+    bool in_section;
+    bool sections_seen; /* a [source] section was there, good or bad */
+    bool skip;          /* the section is not ours, or was refused */
 } Reader;
 
 static void problem(Reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,28 +35,6 @@ static void problem(Reader *reader, const char *format, ...)
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
     g_ptr_array_add(reader->config->problems, g_strdup_printf("%s:%u: %s", reader->path, reader->line, text));
-}
-
-/* inih's line source. It counts lines itself because Debian's build of inih does not tell them, and it
- * refuses lines that inih would cut. */
-static char *read_line(char *buffer, int size, void *stream)
-{
-    Reader *reader = stream;
-    size_t length;
-
-    if (!fgets(buffer, size, reader->file))
-        return NULL;
-    reader->line++;
-    length = strlen(buffer);
-    if (length >= CONFIG_LINE_MAX && buffer[length - 1] != '\n') {
-        int c;
-
-        problem(reader, "the line is longer than %d bytes; it is ignored", CONFIG_LINE_MAX);
-        while ((c = fgetc(reader->file)) != EOF && c != '\n')
-            ;
-        g_strlcpy(buffer, "\n", (gsize)size);
-    }
-    return buffer;
 }
 
 static SourceConfig *find_source(const Config *config, const char *label)
@@ -110,8 +88,7 @@ static void enter_source(Reader *reader, const char *label)
 
 static void enter_section(Reader *reader, const char *section)
 {
-    g_free(reader->section);
-    reader->section = g_strdup(section);
+    reader->in_section = true;
     reader->source = NULL;
     reader->skip = false;
     if (g_str_equal(section, "service"))
@@ -126,16 +103,54 @@ static void enter_section(Reader *reader, const char *section)
     problem(reader, "unknown section [%s]; there are [service] and [source LABEL]", section);
 }
 
+/* A section's header is taken here and not from inih, which tells of a section only with its first key and
+ * cuts its name. */
+static void look_for_section(Reader *reader, const char *line)
+{
+    const char *start = line + strspn(line, " \t"), *end = strchr(start, ']');
+    g_autofree char *section = NULL;
+
+    if (*start != '[' || !end)
+        return;
+    section = g_strndup(start + 1, (gsize)(end - start - 1));
+    enter_section(reader, section);
+}
+
+/* inih's line source. It counts lines itself because Debian's build of inih does not tell them, and it
+ * refuses lines that inih would cut. */
+static char *read_line(char *buffer, int size, void *stream)
+{
+    Reader *reader = stream;
+    size_t length;
+
+    if (!fgets(buffer, size, reader->file))
+        return NULL;
+    reader->line++;
+    length = strlen(buffer);
+    if (length >= CONFIG_LINE_MAX && buffer[length - 1] != '\n') {
+        int c;
+
+        problem(reader, "the line is longer than %d bytes; it is ignored", CONFIG_LINE_MAX);
+        while ((c = fgetc(reader->file)) != EOF && c != '\n')
+            ;
+        g_strlcpy(buffer, "\n", (gsize)size);
+    }
+    look_for_section(reader, buffer);
+    return buffer;
+}
+
 static int on_pair(void *user, const char *section, const char *name, const char *value)
 {
     Reader *reader = user;
     g_autofree char *message = NULL;
     int r;
 
-    if (!reader->section || !g_str_equal(section, reader->section))
-        enter_section(reader, section);
     if (reader->skip)
         return 1;
+    if (!reader->in_section) {
+        problem(reader, "\"%s\" stands before the first section", name);
+        return 1;
+    }
     if (reader->source)
         r = config_key_source(reader->source, name, value, &message);
     else
@@ -167,7 +182,6 @@ static void read_file(Config *config, const char *path, bool required, bool *sec
         problem(&reader, "this is neither [section] nor key = value");
     }
     *sections_seen |= reader.sections_seen;
-    g_free(reader.section);
     fclose(reader.file);
 }
 
