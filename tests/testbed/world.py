@@ -36,7 +36,8 @@ class World:
         self.dir.chmod(0o755)
         self._janitor = subprocess.Popen(
             [sys.executable, "-S", str(Path(__file__).with_name("janitor.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, text=True)
         self.janitor_line(f"directory {self.dir}")
         self._parts = []
         self._names = {}
