@@ -92,6 +92,8 @@ static int run(const Options *options)
         _exit(r == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
     libvirt_loop_stop();
     manager_free(manager);
+    /* A connection that was made too late to be used is closed in a thread, too. */
+    (void)threads_wait(GOODBYE_USEC);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

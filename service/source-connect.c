@@ -55,15 +55,16 @@ static int answer_credentials(virConnectCredentialPtr credentials, unsigned coun
     return 0;
 }
 
-static virConnectPtr open_one(const SourceConfig *config)
+/* ret_remote: whether a daemon is at the other end, and not a driver in this process. */
+static virConnectPtr open_one(const SourceConfig *config, bool *ret_remote)
 {
     int wanted[] = {VIR_CRED_USERNAME, VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
     virConnectAuth auth = {wanted, G_N_ELEMENTS(wanted), answer_credentials, (void *)config};
     virConnectPtr connection = virConnectOpenAuth(config->uri, &auth, config->read_only ? VIR_CONNECT_RO : 0);
 
     /* Drivers that live in this process have nothing to keep alive, and say so. */
-    if (connection)
-        (void)virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT);
+    *ret_remote =
+        connection && virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT) >= 0;
     return connection;
 }
 
@@ -133,21 +134,26 @@ static void watch_close(ConnectResult *result, virConnectPtr connection)
     watch->link = source_link_ref(result->link);
     watch->generation = result->generation;
     if (virConnectRegisterCloseCallback(connection, on_close, watch, free_watch) < 0)
-        free_watch(watch); /* a driver in this process: it can't break */
+        free_watch(watch);
 }
 
 /* Everything of one try, in its order: events are registered before the listing, so that nothing falls
  * between. */
 static int connect_all(ConnectResult *result, const SourceConfig *config)
 {
-    result->control = open_one(config);
+    bool remote;
+
+    result->control = open_one(config, &remote);
     if (!result->control)
         return -1;
-    result->agent = open_one(config);
+    result->agent = open_one(config, &remote);
     if (!result->agent)
         return -1;
-    watch_close(result, result->control);
-    watch_close(result, result->agent);
+    /* A driver in this process has nothing to lose; it would take the callback and never let go of it. */
+    if (remote) {
+        watch_close(result, result->control);
+        watch_close(result, result->agent);
+    }
     source_events_register(result);
     if (result->qmp_gate)
         result->qmp_callback =
