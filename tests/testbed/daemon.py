@@ -3,16 +3,19 @@
 import os
 import re
 import shlex
+import shutil
 import socket
 import threading
+from pathlib import Path
 
 from .client import NAME
 from .process import Process
 from .user import current_user, service_user
 from .wait import wait_until
 
-# Passed on from the environment of the test run.
-SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS")
+# Passed on from the environment of the test run, with the known faults of libraries taken out.
+SANITIZERS = {"ASAN_OPTIONS": None, "UBSAN_OPTIONS": None, "LSAN_OPTIONS": "lsan.supp",
+              "TSAN_OPTIONS": "tsan.supp"}
 CONFIG = """# written by the testbed
 """
 
@@ -83,9 +86,14 @@ class Guestbusd:
         env = {"DBUS_SYSTEM_BUS_ADDRESS": self.world.bus.address,
                "STATE_DIRECTORY": str(self.state_dir), "RUNTIME_DIRECTORY": str(self.runtime_dir),
                "NOTIFY_SOCKET": str(self.dir / "notify")}
-        for name in SANITIZERS:
-            if name in os.environ:
-                env[name] = f"{os.environ[name]}:log_path={self.dir}/sanitizer"
+        for name, suppressions in SANITIZERS.items():
+            if suppressions:
+                # a copy, for the service's user may not be able to read the source tree
+                copy = shutil.copy(Path(__file__).with_name(suppressions), self.dir)
+                env[name] = f"{os.environ.get(name, '')}:suppressions={copy}:print_suppressions=0"
+            else:
+                env[name] = os.environ.get(name, "")
+            env[name] = f"{env[name]}:log_path={self.dir}/sanitizer".strip(":")
         return {**env, **self.env}
 
     def start(self, wait=True):
@@ -141,6 +149,7 @@ class Guestbusd:
         """For tests in which it ends by itself; returns its exit status."""
         status = self.process.wait(timeout)
         self.expect_failure = True
+        self._check(status)
         return status
 
     def sanitizer_reports(self):
