@@ -8,9 +8,10 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 
-/* What the last error says of the agent. It answers with errors too: to a command that is switched off or
- * that it does not know, and to most while the guest's file systems are frozen. libvirt passes these on as
- * internal errors, so that all counts as an answer that is not known to be something else. */
+/* What the last error says of the agent; the error may be gone afterwards. It answers with errors too: to a
+ * command that is switched off or that it does not know, and to most while the guest's file systems are
+ * frozen. libvirt passes these on as internal errors, so that all counts as an answer that is not known to be
+ * something else. */
 static QueryOutcome outcome_of_error(virConnectPtr connection)
 {
     switch (virGetLastErrorCode()) {
@@ -165,7 +166,7 @@ GuestQuery *guest_query_new(const char *uuid, unsigned topics, unsigned agent_ti
     return query;
 }
 
-bool guest_query_alive(virDomainPtr domain)
+bool guest_query_alive(virDomainPtr domain, const char *name, Failure *failure)
 {
     virTypedParameterPtr params = NULL;
     int count = 0;
@@ -174,5 +175,16 @@ bool guest_query_alive(virDomainPtr domain)
         virTypedParamsFree(params, count);
         return true;
     }
-    return outcome_of_error(virDomainGetConnect(domain)) == QUERY_ANSWERED;
+    failure_set_libvirt(failure, name);
+    switch (outcome_of_error(virDomainGetConnect(domain))) {
+    case QUERY_ANSWERED:
+        failure_clear(failure);
+        return true;
+    case QUERY_MUTE: /* libvirt has several codes for it */
+        failure->kind = FAILURE_AGENT_UNRESPONSIVE;
+        break;
+    case QUERY_IMPOSSIBLE:
+        break;
+    }
+    return false;
 }

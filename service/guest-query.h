@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "service/error.h"
 #include "service/guest/observation.h"
 #include "service/guest/pace.h"
 #include "service/source-job.h"
@@ -37,6 +38,6 @@ GuestQuery *guest_query_new(const char *uuid, unsigned topics, unsigned agent_ti
 void guest_query_work(SourceJob *job);
 void guest_query_free(SourceJob *job);
 
-/* Asks the agent something cheap and says whether it answered. The caller has set the response timeout. On a
- * false return libvirt's last error is why. */
-bool guest_query_alive(virDomainPtr domain);
+/* Asks the agent of the VM `name` something cheap and says whether it answered; else sets `failure`. The
+ * caller has set the response timeout. */
+bool guest_query_alive(virDomainPtr domain, const char *name, Failure *failure);

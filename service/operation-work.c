@@ -3,6 +3,7 @@
 
 #include "service/cleanup.h"
 #include "service/figures.h"
+#include "service/guest-query.h"
 
 #include <libvirt/virterror.h>
 
@@ -22,9 +23,9 @@ static int do_start(Operation *operation)
     return flags ? virDomainCreateWithFlags(operation->domain, flags) : virDomainCreate(operation->domain);
 }
 
-static int do_shutdown(Operation *operation)
+static int do_shutdown(Operation *operation, bool by_agent)
 {
-    if (operation->by_agent)
+    if (by_agent)
         return virDomainShutdownFlags(operation->domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT);
     if (operation->request.mode == SHUTDOWN_ACPI) {
         int r = virDomainShutdownFlags(operation->domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
@@ -36,12 +37,12 @@ static int do_shutdown(Operation *operation)
     return virDomainShutdown(operation->domain);
 }
 
-static int do_reboot(Operation *operation)
+static int do_reboot(Operation *operation, bool by_agent)
 {
     unsigned flags = 0;
     int r;
 
-    if (operation->by_agent)
+    if (by_agent)
         flags = VIR_DOMAIN_REBOOT_GUEST_AGENT;
     else if (operation->request.mode == SHUTDOWN_ACPI)
         flags = VIR_DOMAIN_REBOOT_ACPI_POWER_BTN;
@@ -105,9 +106,9 @@ static int call(Operation *operation)
     case VERB_START:
         return do_start(operation);
     case VERB_SHUTDOWN:
-        return do_shutdown(operation);
+        return do_shutdown(operation, false);
     case VERB_REBOOT:
-        return do_reboot(operation);
+        return do_reboot(operation, false);
     case VERB_RESET:
         return virDomainReset(domain, 0);
     case VERB_FORCE_OFF:
@@ -183,17 +184,49 @@ static int read_changes(Operation *operation, VMFigures *figures)
     }
 }
 
+/* Tells the agent. It is asked something harmless first: what is written to an agent that hangs is done when
+ * it wakes up, which may be hours later, and libvirt waits a minute for the effect before it complains. */
+static int tell_agent(Operation *operation)
+{
+    if (!guest_query_alive(operation->domain, operation->name, &operation->failure)) {
+        if (virDomainIsActive(operation->domain) == 0)
+            failure_set(&operation->failure, FAILURE_NOT_RUNNING, "%s does not run", operation->name);
+        return -1;
+    }
+    atomic_store(&operation->sent, true);
+    if ((operation->request.verb == VERB_REBOOT ? do_reboot : do_shutdown)(operation, true) == 0)
+        return 0;
+    explain(operation);
+    if (operation->failure.kind == FAILURE_HYPERVISOR) /* libvirt has no code for an agent's own error */
+        operation->failure.kind = FAILURE_GUEST_REFUSED;
+    return -1;
+}
+
+/* libvirtd keeps the timeout for all its clients; ours is set only around our own calls. Who did not insist
+ * on the agent gets the power button pressed when the agent fails. */
+static void work_by_agent(Operation *operation)
+{
+    int r;
+
+    (void)virDomainAgentSetResponseTimeout(operation->domain, (int)operation->agent_timeout, 0);
+    r = tell_agent(operation);
+    (void)virDomainAgentSetResponseTimeout(operation->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
+    if (r == 0 || operation->request.mode == SHUTDOWN_AGENT || operation->failure.kind == FAILURE_NOT_RUNNING)
+        return;
+    failure_clear(&operation->failure);
+    atomic_store(&operation->sent, true);
+    if (call(operation) < 0)
+        explain(operation);
+}
+
 static void run(Operation *operation)
 {
-    /* libvirtd keeps the timeout for all its clients; ours is set only around our own call. */
     if (operation->by_agent)
-        (void)virDomainAgentSetResponseTimeout(operation->domain, (int)operation->agent_timeout, 0);
-    if (operation->request.verb == VERB_OPEN_CONSOLE)
+        work_by_agent(operation);
+    else if (operation->request.verb == VERB_OPEN_CONSOLE)
         open_console(operation);
     else if (call(operation) < 0)
         explain(operation);
-    if (operation->by_agent)
-        (void)virDomainAgentSetResponseTimeout(operation->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
     operation->figures = VM_FIGURES_UNKNOWN;
     operation->figures_known = read_changes(operation, &operation->figures) == 0;
 }

@@ -12,12 +12,17 @@ typedef struct Operation {
     char uuid[VIR_UUID_STRING_BUFLEN];
     char *name;
     char *device;
-    Console *console; /* a place that was not used yet */
-    bool by_agent;
+    Console *console;       /* a place that was not used yet */
+    bool by_agent;          /* the agent shall do it, if it answers */
     unsigned agent_timeout; /* seconds */
     OperationDone done;     /* NULL when the caller was answered */
     void *userdata;
     sd_event_source *timer;
+    uint64_t deadline; /* µs of CLOCK_MONOTONIC */
+
+    /* The agent was found to answer and was told, or needn't be asked; the worker sets it while the loop
+     * looks. */
+    atomic_bool sent;
 
     /* Filled by the worker. */
     bool worked;

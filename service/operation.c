@@ -11,6 +11,9 @@
 
 #include <stdlib.h>
 
+/* How often to look whether an agent answered that a caller waits for. */
+#define UNDECIDED_USEC (250 * 1000ULL)
+
 /* Where a verb runs and when its caller hears of it. */
 static const struct VerbRow {
     const char *name;
@@ -115,12 +118,26 @@ static void operation_done(SourceJob *job, Source *source)
     operation->fd = result.fd;
 }
 
+/* While it is not known yet whether the agent answers, nothing was accepted: looks again soon. */
+static bool is_undecided(Operation *operation, uint64_t now)
+{
+    return operation->by_agent && !atomic_load(&operation->sent) && now < operation->deadline &&
+           sd_event_source_set_time(operation->timer, MIN(now + UNDECIDED_USEC, operation->deadline)) >= 0 &&
+           sd_event_source_set_enabled(operation->timer, SD_EVENT_ONESHOT) >= 0;
+}
+
 static int on_deadline(sd_event_source *timer, uint64_t usec, void *userdata)
 {
     Operation *operation = userdata;
     OperationResult result = {.fd = -1};
 
-    if (!verbs[operation->request.verb].accepted)
+    if (is_undecided(operation, usec))
+        return 0;
+    if (operation->by_agent && !atomic_load(&operation->sent))
+        failure_set(&result.failure, FAILURE_AGENT_UNRESPONSIVE,
+                    "%s: its guest agent has not answered in %d s; the request goes on", operation->name,
+                    (int)(OPERATION_DEADLINE_USEC / 1000000));
+    else if (!verbs[operation->request.verb].accepted)
         failure_set(&result.failure, FAILURE_TIMEOUT,
                     "%s: the hypervisor has not answered in %d s; the request goes on", operation->name,
                     (int)(OPERATION_DEADLINE_USEC / 1000000));
@@ -166,6 +183,18 @@ static int check(VM *vm, const OperationRequest *request, Failure *failure)
     return -1;
 }
 
+static void set_timer(Operation *operation, sd_event *event, const struct VerbRow *row)
+{
+    uint64_t now = 0;
+
+    (void)sd_event_now(event, CLOCK_MONOTONIC, &now);
+    operation->deadline = now + OPERATION_DEADLINE_USEC;
+    if (sd_event_add_time(event, &operation->timer, CLOCK_MONOTONIC,
+                          row->accepted ? now + OPERATION_ACCEPTED_USEC : operation->deadline, 0, on_deadline,
+                          operation) < 0)
+        log_error("No timer for an operation: its caller waits for the hypervisor");
+}
+
 int vm_operate(VM *vm, const OperationRequest *request, OperationDone done, void *userdata, Failure *failure)
 {
     const struct VerbRow *row = &verbs[request->verb];
@@ -192,10 +221,7 @@ int vm_operate(VM *vm, const OperationRequest *request, OperationDone done, void
     operation->fd = -1;
     operation->agent_timeout = source->manager->config->service.agent_timeout;
     g_strlcpy(operation->uuid, vm->uuid, sizeof operation->uuid);
-    if (sd_event_add_time_relative(source->manager->event, &operation->timer, CLOCK_MONOTONIC,
-                                   row->accepted ? OPERATION_ACCEPTED_USEC : OPERATION_DEADLINE_USEC, 0,
-                                   on_deadline, operation) < 0)
-        log_error("No timer for an operation: its caller waits for the hypervisor");
+    set_timer(operation, source->manager->event, row);
     agent = operation->by_agent || row->stream;
     if (!agent && vm->domain) { /* saves a round trip; on the other connection it has to be looked up */
         virDomainRef(vm->domain);
