@@ -5,7 +5,13 @@
 #include "service/qmp/feed.h"
 
 #include <libvirt/libvirt-qemu.h>
+#include <stdatomic.h>
 #include <string.h>
+
+/* QMP events in the inbox, of all sources. They take half of it at most: however many VMs storm at once,
+ * there is room for what changes the model. */
+#define WAITING_MAX (INBOX_EVENTS_MAX / 2)
+static atomic_uint waiting;
 
 /* What the registration carries; libvirt frees it when it lets the callback go. */
 typedef struct Monitor {
@@ -35,6 +41,7 @@ static void delivery_free(InboxItem *item)
 {
     Delivery *delivery = (Delivery *)item;
 
+    atomic_fetch_sub(&waiting, 1);
     source_link_unref(delivery->link);
     qmp_arrival_free(delivery->arrival);
     g_free(delivery);
@@ -57,7 +64,8 @@ static void on_event(virConnectPtr connection, virDomainPtr domain, const char *
     delivery->link = source_link_ref(monitor->link);
     delivery->generation = monitor->generation;
     delivery->arrival = qmp_arrival_new(uuid, name, seconds, micros, details);
-    if (inbox_post_event(monitor->link->inbox, &delivery->item))
+    if (atomic_fetch_add(&waiting, 1) < WAITING_MAX &&
+        inbox_post_event(monitor->link->inbox, &delivery->item))
         return;
     qmp_gate_lose(monitor->gate, uuid, now);
     delivery_free(&delivery->item);

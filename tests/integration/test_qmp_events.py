@@ -3,7 +3,7 @@
 import pytest
 
 from testbed import qmp_recipes
-from testbed.client import QMP, pump_until
+from testbed.client import QMP, VM, pump_until
 from testbed.event_monitor import EventMonitor
 
 # The typed signals once more, written down independently of the service's table.
@@ -127,6 +127,14 @@ def test_event_is_what_virsh_shows(comparison, eventful, recipe, names):
         pump_until(lambda name=name: comparison.count(name) >= before[name] + names.count(name), 60,
                    lambda name=name: f"{name} in virsh's output\n{comparison.monitor.process.log()}")
     comparison.check()
+
+
+def test_the_model_says_the_same(comparison, eventful, client):
+    """After all of these the guest has crashed, with as much memory as the balloon told last."""
+    client.wait_property(eventful.path, VM, "StateReason", "panicked")
+    client.wait_property(eventful.path, VM, "State", "crashed")
+    actual = [event.data["actual"] for event in comparison.shown() if event.name == "BALLOON_CHANGE"][-1]
+    assert client.get(eventful.path, VM, "MemoryActual") == actual
 
 
 def test_all_twelve_were_seen(comparison):

@@ -9,9 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Loaded into guestbusd with LD_PRELOAD: pretends that any connection has QMP events, and hands over those
- * that a test writes. What no real QEMU can be made to send gets into the real service this way, at the place
- * where libvirt would call.
+/* Loaded into guestbusd with LD_PRELOAD: pretends that any connection is QEMU's, and hands over the QMP
+ * events that a test writes. What no real QEMU can be made to send gets into the real service this way, at
+ * the place where libvirt would call.
  *
  * FAKE_QMP_SOCKET is a datagram socket that the test owns the path of. One datagram is one event:
  * UUID, name, seconds, microseconds and details, with a tab between them; without the last tab there are no
@@ -92,6 +92,12 @@ static void *run(void *argument)
         pthread_mutex_unlock(&lock);
     }
     return NULL;
+}
+
+/* Only this driver is asked for QMP events. */
+const char *virConnectGetType(virConnectPtr connection)
+{
+    return "QEMU";
 }
 
 int virConnectDomainQemuMonitorEventRegister(virConnectPtr connection, virDomainPtr domain, const char *event,
