@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dbus/guest-dbus.h"
 
+#include "dbus/getter.h"
 #include "dbus/object.h"
 #include "service/guest/guest.h"
-
-#define GETTER(name)                                                                                         \
-    static int name(sd_bus *b, const char *path, const char *interface, const char *property,                \
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 GETTER(get_agents);
 GETTER(get_responsive);

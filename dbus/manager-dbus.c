@@ -2,6 +2,7 @@
 #include "dbus/manager-dbus.h"
 
 #include "dbus/error.h"
+#include "dbus/getter.h"
 #include "dbus/object.h"
 #include "dbus/options.h"
 #include "service/cleanup.h"
@@ -11,14 +12,10 @@
 static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *error);
 static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *error);
 static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error);
-static int get_version(sd_bus *b, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_ready(sd_bus *b, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_vm_count(sd_bus *b, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_sources(sd_bus *b, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error);
+GETTER(get_version);
+GETTER(get_ready);
+GETTER(get_vm_count);
+GETTER(get_sources);
 
 #define INTERFACE "org.guestbus1.Manager"
 
@@ -59,30 +56,26 @@ void manager_dbus_changed(Bus *bus, unsigned changes)
     (void)sd_bus_emit_properties_changed_strv(bus->bus, BUS_ROOT, INTERFACE, (char **)names);
 }
 
-static int get_version(sd_bus *b, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_version)
 {
     return sd_bus_message_append(reply, "s", GUESTBUS_VERSION);
 }
 
-static int get_ready(sd_bus *b, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_ready)
 {
     Bus *bus = userdata;
 
     return sd_bus_message_append(reply, "b", bus->manager->ready);
 }
 
-static int get_vm_count(sd_bus *b, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_vm_count)
 {
     Bus *bus = userdata;
 
     return sd_bus_message_append(reply, "u", bus->manager->vm_count);
 }
 
-static int get_sources(sd_bus *b, const char *path, const char *interface, const char *property,
-                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_sources)
 {
     Bus *bus = userdata;
     int r = sd_bus_message_open_container(reply, 'a', "o");

@@ -2,20 +2,17 @@
 #include "dbus/source-dbus.h"
 
 #include "dbus/error.h"
+#include "dbus/getter.h"
 #include "dbus/object.h"
 #include "dbus/options.h"
 
 #include <stddef.h>
 
 static int method_reconnect(sd_bus_message *call, void *userdata, sd_bus_error *error);
-static int get_label(sd_bus *b, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_connected(sd_bus *b, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_read_only(sd_bus *b, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error);
-static int get_vm_count(sd_bus *b, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error);
+GETTER(get_label);
+GETTER(get_connected);
+GETTER(get_read_only);
+GETTER(get_vm_count);
 
 #define INTERFACE "org.guestbus1.Source"
 
@@ -102,26 +99,22 @@ void source_dbus_changed(Bus *bus, Source *source, unsigned changes)
     (void)sd_bus_emit_properties_changed_strv(bus->bus, path, INTERFACE, (char **)names);
 }
 
-static int get_label(sd_bus *b, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_label)
 {
     return sd_bus_message_append(reply, "s", ((Source *)userdata)->config->label);
 }
 
-static int get_connected(sd_bus *b, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_connected)
 {
     return sd_bus_message_append(reply, "b", ((Source *)userdata)->connected);
 }
 
-static int get_read_only(sd_bus *b, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_read_only)
 {
     return sd_bus_message_append(reply, "b", ((Source *)userdata)->config->read_only);
 }
 
-static int get_vm_count(sd_bus *b, const char *path, const char *interface, const char *property,
-                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+GETTER(get_vm_count)
 {
     return sd_bus_message_append(reply, "u", g_hash_table_size(((Source *)userdata)->vms));
 }

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dbus/vm-dbus.h"
 
+#include "dbus/getter.h"
 #include "dbus/object.h"
 
 #include <stddef.h>
-
-#define GETTER(name)                                                                                         \
-    static int name(sd_bus *b, const char *path, const char *interface, const char *property,                \
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 GETTER(get_uuid);
 GETTER(get_source);
