@@ -260,7 +260,7 @@ void guest_agent_connected(Guest *guest, GuestOrigin origin, bool started, uint6
 {
     if (!guest->agents[origin].connected) {
         guest->agents[origin] = (GuestAgent){.connected = true};
-        tell(guest, GUEST_BIT(GUEST_AGENTS));
+        tell(guest, GUEST_BIT(GUEST_AGENTS) | agents_update(guest));
     }
     if (started)
         power_up(guest, origin, time);
@@ -285,9 +285,10 @@ void guest_set_responsive(Guest *guest, GuestOrigin origin, bool responsive, uin
 {
     if (responsive)
         guest->last_seen = MAX(guest->last_seen, time);
-    if (guest->agents[origin].responsive == responsive)
+    if (guest->agents[origin].responsive == responsive && guest->agents[origin].silent == !responsive)
         return;
     guest->agents[origin].responsive = responsive;
+    guest->agents[origin].silent = !responsive;
     tell(guest, agents_update(guest));
 }
 
@@ -399,4 +400,9 @@ bool guest_has_agent(const Guest *guest, GuestOrigin origin)
 bool guest_agent_answers(const Guest *guest, GuestOrigin origin)
 {
     return guest->agents[origin].connected && guest->agents[origin].responsive;
+}
+
+bool guest_agent_is_live(const Guest *guest, GuestOrigin origin)
+{
+    return guest->agents[origin].connected && !guest->agents[origin].silent;
 }

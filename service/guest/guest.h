@@ -64,6 +64,7 @@ typedef struct GuestRecord {
 typedef struct GuestAgent {
     bool connected;
     bool responsive; /* it answers, or its heartbeats arrive */
+    bool silent;     /* it is known not to: one that has just connected is neither */
 } GuestAgent;
 
 struct Guest {
@@ -147,3 +148,7 @@ bool guest_property_origin(const Guest *guest, unsigned property, GuestOrigin *r
 /* Whether this agent is connected; whether it is connected and answers. */
 bool guest_has_agent(const Guest *guest, GuestOrigin origin);
 bool guest_agent_answers(const Guest *guest, GuestOrigin origin);
+
+/* Whether what it says is to be believed before what less preferred sources say: it is connected and not
+ * silent. */
+bool guest_agent_is_live(const Guest *guest, GuestOrigin origin);

@@ -99,7 +99,7 @@ static int field_pick(const Guest *guest, GuestField field)
     int best = -1;
 
     for (int origin = 0; origin < GUEST_ORIGIN_COUNT; origin++) {
-        bool live = !origin_is_agent(origin) || guest_agent_answers(guest, origin);
+        bool live = !origin_is_agent(origin) || guest_agent_is_live(guest, origin);
 
         if (!value_is_usable(guest, origin, field))
             continue;

@@ -160,6 +160,7 @@ static void message_handle(OvirtAgent *agent, OvirtMessage *message, OvirtTime n
 {
     if (!agent->heard) {
         agent->heard = true;
+        agent->heard_time = now.monotonic;
         guest_agent_connected(agent->guest, GUEST_ORIGIN_OVIRT, false, now.real);
     }
     if (message->observation) {
@@ -247,13 +248,19 @@ bool ovirt_agent_process(OvirtAgent *agent, unsigned budget, OvirtTime now)
     return ovirt_line_pending(&agent->line);
 }
 
+/* Since when no heartbeat has come. */
+static uint64_t silent_since(const OvirtAgent *agent)
+{
+    return agent->last_heartbeat ?: agent->heard_time;
+}
+
 void ovirt_agent_check(OvirtAgent *agent, OvirtTime now)
 {
     uint64_t silent;
 
-    if (agent->last_heartbeat == 0)
+    if (!agent->heard)
         return;
-    silent = now.monotonic - agent->last_heartbeat;
+    silent = now.monotonic - silent_since(agent);
     if (silent >= OVIRT_GONE_PERIODS * agent->period)
         agent_left(agent, false, now);
     else if (silent >= OVIRT_SILENT_PERIODS * agent->period)
@@ -263,9 +270,9 @@ void ovirt_agent_check(OvirtAgent *agent, OvirtTime now)
 uint64_t ovirt_agent_deadline(const OvirtAgent *agent)
 {
     unsigned periods =
-        guest_agent_answers(agent->guest, GUEST_ORIGIN_OVIRT) ? OVIRT_SILENT_PERIODS : OVIRT_GONE_PERIODS;
+        guest_agent_is_live(agent->guest, GUEST_ORIGIN_OVIRT) ? OVIRT_SILENT_PERIODS : OVIRT_GONE_PERIODS;
 
-    return agent->last_heartbeat ? agent->last_heartbeat + periods * agent->period : UINT64_MAX;
+    return agent->heard ? silent_since(agent) + periods * agent->period : UINT64_MAX;
 }
 
 int ovirt_agent_ready(const OvirtAgent *agent, uint64_t monotonic)

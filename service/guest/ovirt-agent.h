@@ -45,9 +45,10 @@ struct OvirtAgent {
 
     OvirtLine line;
     OvirtCounters counters;
-    int api_version; /* as negotiated, 0 to OVIRT_API_MAX */
-    bool open;       /* the channel's stream exists */
-    bool heard;      /* a message came since it was opened: a stream alone proves nothing */
+    int api_version;     /* as negotiated, 0 to OVIRT_API_MAX */
+    bool open;           /* the channel's stream exists */
+    bool heard;          /* a message came since it was opened: a stream alone proves nothing */
+    uint64_t heard_time; /* when that was, on the monotonic clock */
 
     /* Heartbeats, on the monotonic clock. */
     uint64_t last_heartbeat; /* 0: none since the stream opened, the guest started or the agent left */

@@ -40,6 +40,7 @@ struct OvirtChannel {
     bool worn;  /* the stream carried all that it may */
     bool told_managed, told_flood;
     unsigned attempt;
+    uint64_t silence_deadline; /* what the silence timer is set to */
     sd_event_source *retry_timer, *silence_timer, *write_timer, *refresh_timer;
     GQueue sending;    /* Waiter, one for each command that the stream was given */
     GQueue refreshing; /* Waiter */
@@ -149,13 +150,15 @@ static void channel_close(OvirtChannel *channel, const char *why)
 
 static int on_silence(sd_event_source *timer, uint64_t usec, void *userdata);
 
-/* The timer is not moved at every heartbeat: when it runs out early it is set anew. */
+/* The timer is not moved further at every heartbeat: when it runs out early it is set anew. */
 static void silence_watch(OvirtChannel *channel)
 {
     uint64_t deadline = ovirt_agent_deadline(channel->agent);
 
-    if (!channel->silence_timer && deadline != UINT64_MAX)
-        timer_set(channel, &channel->silence_timer, deadline, on_silence);
+    if (deadline == UINT64_MAX || (channel->silence_timer && channel->silence_deadline <= deadline))
+        return;
+    channel->silence_deadline = deadline;
+    timer_set(channel, &channel->silence_timer, deadline, on_silence);
 }
 
 static int on_silence(sd_event_source *timer, uint64_t usec, void *userdata)

@@ -5,6 +5,7 @@ import pytest
 
 from testbed.client import GUEST, BusError
 from testbed.ovirt_agent import OvirtAgent, message
+from testbed.wait import wait_until
 
 ERROR = "org.guestbus1.Error."
 REFRESH = '{"apiVersion": 3, "__name__": "refresh"}\n'
@@ -66,6 +67,15 @@ def refused(name, call, *args, **options):
         call(*args, **options)
     assert caught.value.name == ERROR + name, caught.value
     return caught.value.message
+
+
+def is_refused(name, call, *args):
+    try:
+        call(*args)
+    except BusError as error:
+        assert error.name == ERROR + name
+        return True
+    return False
 
 
 def test_agent_before_service(agent, start, client, machine):
@@ -140,8 +150,7 @@ def variant(value):
 
 def test_agent_after_service(agent, start, client, machine, signals):
     agent.stop()
-    start()
-    client.wait_property(machine.path, "org.guestbus1.VM", "State", "running")
+    start().wait_log("oVirt channel .* is open")
     refused("AgentUnresponsive", act, client, machine, "LockScreen")
     signals.clear()
     agent.start()
@@ -159,15 +168,17 @@ def test_nothing_is_sent_to_an_agent_that_fell_silent(agent, start, client, mach
     wait(client, machine, "Responsive", True)
     agent.wait_heard(API_VERSION_3)
     agent.stop_beating()
-    wait(client, machine, "Responsive", False, timeout=40)
+    wait_until(lambda: is_refused("AgentUnresponsive", act, client, machine, "LockScreen"), 40,
+               "no action is sent any more", 1)
     assert has_agent(client.get(machine.path, GUEST, "Agents"))
     agent.forget()
     for method, signature, args in (("LockScreen", "(a{sv})", ()), ("Logoff", "(a{sv})", ()),
                                     ("Login", "(ssa{sv})", ("alice", "stale-secret"))):
         refused("AgentUnresponsive", act, client, machine, method, signature, *args)
+    assert agent.heard() == ""
     agent.beat(0.5)
-    wait(client, machine, "Responsive", True)
-    act(client, machine, "LockScreen")
+    wait_until(lambda: not is_refused("AgentUnresponsive", act, client, machine, "LockScreen"), 20,
+               "actions are sent again", 0.5)
     assert agent.wait_heard("lock-screen").startswith('{"__name__": "lock-screen"}\n')
 
 
@@ -211,11 +222,12 @@ def test_guest_reboot(agent, start, client, machine, signals):
     assert client.get(machine.path, GUEST, "HostName") == "inside"
     refused("AgentUnresponsive", act, client, machine, "LockScreen")
     machine.wait_ready()
-    signals.clear()
     agent.start()
     agent.say(message("session-startup"), message("host-name", name="again"))
     wait(client, machine, "HostName", "again")
-    signals.wait("PowerUp", machine.path)
+    # qemu-ga started as well: one boot is one PowerUp.
+    assert len(signals.matching("PowerUp", machine.path)) == 1
+    assert len(signals.matching("PowerDown", machine.path)) == 1
     agent.beat()
     wait(client, machine, "Responsive", True)
 

@@ -183,9 +183,14 @@ static void test_connected_but_mute(void **state)
     assert_int_equal(ovirt_agent_deadline(fixture->agent), UINT64_MAX);
     say(fixture, "noise\n");
     assert_false(guest_has_agent(fixture->guest, GUEST_ORIGIN_OVIRT));
+    /* Heard, which is no heartbeat: believed for as long as one may be late, and told nothing. */
     say(fixture, "{\"__name__\": \"host-name\", \"name\": \"a\"}\n");
     assert_true(guest_has_agent(fixture->guest, GUEST_ORIGIN_OVIRT));
+    assert_true(guest_agent_is_live(fixture->guest, GUEST_ORIGIN_OVIRT));
+    assert_false(fixture->guest->responsive);
     assert_int_equal(ready(fixture), -ETIMEDOUT);
+    wait(fixture, 15);
+    assert_false(guest_agent_is_live(fixture->guest, GUEST_ORIGIN_OVIRT));
 }
 
 static void test_silence(void **state)
