@@ -77,7 +77,7 @@ class Reporter:
 
     def fake(self, name, *hosts, is_hypervisor=True, **options):
         """A section of type fake, and what it says."""
-        path = self.say(name, *hosts)
+        path = self.say(options.get("file") or name, *hosts)
         return self.section(name, f"type=fake\nfile={path}\nis_hypervisor={str(is_hypervisor).lower()}", **options)
 
     def say(self, name, *hosts):
