@@ -305,8 +305,7 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
 
     if (!paths)
         return -ENOMEM;
-    if (objects->shown)
-        paths[g_hash_table_size(objects->mappings)] = strdup(REPORTER_PATH);
+    paths[g_hash_table_size(objects->mappings)] = strdup(REPORTER_PATH);
     *ret_nodes = paths;
     return 0;
 }
@@ -338,8 +337,6 @@ int reporter_objects_new(sd_bus *bus, sd_bus_message_handler_t handler, void *us
     if (r >= 0)
         r = sd_bus_add_fallback_vtable(bus, &objects->mapping_slot, REPORTER_PATH, MAPPING_INTERFACE,
                                        mapping_vtable, find_mapping, objects);
-    if (r >= 0)
-        r = sd_bus_add_node_enumerator(bus, &objects->nodes_slot, REPORTER_PATH, enumerate, objects);
     if (r < 0)
         return r;
     *ret_objects = g_steal_pointer(&objects);
@@ -377,6 +374,8 @@ void reporter_objects_set_reporter(ReporterObjects *objects, ReporterValues *val
     objects->values = *values;
     *values = (ReporterValues){};
     objects->shown = true;
+    /* A path with an enumerator exists for sd-bus: without a reporter calls must get UnknownObject. */
+    (void)sd_bus_add_node_enumerator(objects->bus, &objects->nodes_slot, REPORTER_PATH, enumerate, objects);
     (void)sd_bus_emit_object_added(objects->bus, REPORTER_PATH);
 }
 
@@ -418,6 +417,7 @@ void reporter_objects_hide(ReporterObjects *objects)
         return;
     (void)sd_bus_emit_object_removed(objects->bus, REPORTER_PATH);
     objects->shown = false;
+    objects->nodes_slot = sd_bus_slot_unref(objects->nodes_slot);
     reporter_values_clear(&objects->values);
 }
 
