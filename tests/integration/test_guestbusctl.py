@@ -12,6 +12,7 @@ from testbed.client import VM, source_path, vm_path
 from testbed.libvirtd import name_uuid
 from testbed.machine import Machine
 from testbed.process import Process
+from testbed.reporter import guest, host, service_reporter
 from testbed.sshd import Sshd
 from testbed.terminal import Terminal
 from testbed.wait import FACTOR, wait_until
@@ -664,6 +665,50 @@ def test_options_of_start(console_ctl):
 def test_no_reporter(ctl, what):
     result = ctl.run("report", *what, status=UNREACHABLE)
     assert result.stderr == "guestbusctl: no reporter is running; 'systemctl start guestbus-reporter' starts it\n"
+
+
+@pytest.fixture
+def fake_report(ctl, client, fake_candlepin):
+    """A reporter with a source of type fake and an entitlement server that is one too."""
+    reporter = service_reporter(ctl.world, candlepin=fake_candlepin)
+    reporter.fake("one", host("h1", guest("A"), guest("B")), host("h2"))
+    reporter.start_service()
+    wait_until(lambda: any("org.guestbus1.Reporter.Mapping" in interfaces
+                           for interfaces in client.managed_objects().values()), 20, "the mapping on the bus")
+    yield reporter
+    reporter.close()
+
+
+def test_fake_report_status(ctl, fake_report):
+    def row():
+        lines = ctl.run("report").stdout.splitlines()
+        return next(line for line in lines if line.startswith("one "))
+    wait_until(lambda: row().split()[1] == "2/2" and "success" in row() and "never" not in row(), 30, row)
+    (mapping,) = ctl.json("report", "status", "one")
+    assert mapping["Name"] == "one" and mapping["Hypervisors"] == 2 and mapping["LastSend"] > 0
+    assert "no such mapping" in ctl.run("report", "status", "two", status=NOT_FOUND).stderr
+
+
+def test_fake_report_show_and_test(ctl, fake_report):
+    document = json.loads(ctl.run("report", "show").stdout)
+    assert [entry["hypervisorId"]["hypervisorId"] for entry in document["hypervisors"]] == ["h1", "h2"]
+    assert ctl.json("report", "show", "one") == document
+    assert "success" in ctl.run("report", "status", "--test").stdout
+    assert ctl.run("report", "show", "two", status=FAILED).stderr
+
+
+def test_fake_report_send(ctl, fake_report, fake_candlepin, watch):
+    events = watch()
+    assert ctl.run("report", "send").stdout.startswith("1 queued;")
+    assert "one: " in events.wait_line("a report was accepted")
+    ctl.run("report", "reload")
+
+
+def test_fake_report_needs_authorization(ctl, fake_report, libvirt_user):
+    """The reporter's actions are not libvirt's: its group has to be asked."""
+    for what in ("show", "send", "reload"):
+        ctl.run("report", what, user=libvirt_user, status=NOT_AUTHORIZED)
+    ctl.run("report", "--json=short", "status", user=libvirt_user)
 
 
 # -- completion -------------------------------------------------------------------------------------

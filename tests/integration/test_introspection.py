@@ -11,10 +11,14 @@ from testbed import interface
 from testbed.client import GUEST, MANAGER, NAME, OBJECT_MANAGER, QMP, ROOT, SOURCE, VM
 from testbed.libvirtd import DriverDomain
 from testbed.machine import Machine
+from testbed.reporter import guest, host, service_reporter
+from testbed.wait import wait_until
 
 # The interfaces of a VM's object, and those of which every member is compared.
 VM_INTERFACES = [VM, GUEST, QMP]
 INTERFACES = [MANAGER, SOURCE, *VM_INTERFACES]
+REPORTER = f"{NAME}.Reporter"
+MAPPING = f"{NAME}.Reporter.Mapping"
 LOG_CONTROL = "org.freedesktop.LogControl1"
 STANDARD = {"org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties"}
 
@@ -78,9 +82,13 @@ def test_tree_leads_to_every_object(client, paths):
 @pytest.mark.parametrize("name", INTERFACES)
 def test_values_have_the_documented_types(client, paths, name):
     """GetAll has every property but the explicit ones, which Get has, each of its type."""
+    check_types(client, paths[name], name)
+
+
+def check_types(client, path, name):
     properties = {key.split()[1]: value for key, value in interface.documented(name).items()
                   if key.startswith("property")}
-    pending = client.start("GetAll", "(s)", name, path=paths[name], interface="org.freedesktop.DBus.Properties")
+    pending = client.start("GetAll", "(s)", name, path=path, interface="org.freedesktop.DBus.Properties")
     pending.result()
     values = pending.variant.get_child_value(0)
     found = {}
@@ -89,8 +97,7 @@ def test_values_have_the_documented_types(client, paths, name):
         found[entry.get_child_value(0).unpack()] = entry.get_child_value(1).get_variant().get_type_string()
     assert found == {key: value["type"] for key, value in properties.items() if value["explicit"] == "false"}
     for key in properties.keys() - found.keys():
-        pending = client.start("Get", "(ss)", name, key, path=paths[name],
-                               interface="org.freedesktop.DBus.Properties")
+        pending = client.start("Get", "(ss)", name, key, path=path, interface="org.freedesktop.DBus.Properties")
         pending.result()
         assert pending.variant.get_child_value(0).get_variant().get_type_string() == properties[key]["type"]
 
@@ -116,6 +123,43 @@ def test_added_interfaces_are_complete(client, signals, paths, libvirtd):
         machine.undefine()
     removed = signals.wait("InterfacesRemoved", where=lambda path, _: path == machine.path).args[1]
     assert set(VM_INTERFACES) <= set(removed)
+
+
+# -- the reporter -----------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def reporter_paths(world, client, paths):
+    """A reporter with one mapping, whose server cannot be reached, as guestbusd shows it."""
+    reporter = service_reporter(world)
+    reporter.write("etc/rhsm/rhsm.conf", "[server]\nhostname = localhost\nport = 1\n")
+    reporter.fake("one", host("h1", guest("A")))
+    reporter.start_service()
+    found = {}
+
+    def shown():
+        found.update({name: path for path, interfaces in client.managed_objects().items() for name in interfaces})
+        return REPORTER in found and MAPPING in found
+    wait_until(shown, 20, "the reporter's objects")
+    yield found
+    reporter.close()
+
+
+@pytest.mark.parametrize("name", [REPORTER, MAPPING])
+def test_reporter_is_as_documented(client, reporter_paths, name):
+    published = interface.published(client, reporter_paths[name])
+    assert set(published) - STANDARD - {OBJECT_MANAGER} == {name}
+    assert published[name] == interface.documented(name)
+    assert reporter_paths[REPORTER] == f"{ROOT}/reporter"
+    assert reporter_paths[MAPPING].startswith(f"{ROOT}/reporter/")
+
+
+@pytest.mark.parametrize("name", [REPORTER, MAPPING])
+def test_values_of_the_reporter_have_the_documented_types(client, reporter_paths, name):
+    check_types(client, reporter_paths[name], name)
+
+
+def test_every_interface_is_compared():
+    assert set(interface.all_names()) == {*INTERFACES, REPORTER, MAPPING}
 
 
 # -- other people's tools ---------------------------------------------------------------------------
