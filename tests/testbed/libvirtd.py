@@ -15,7 +15,7 @@ import libvirt
 
 from .guest_image import cache_dir
 from .process import Process
-from .user import ensure_group
+from .user import ensure_group, qemu_user
 from .wait import wait_until
 
 # Errors are exceptions here; libvirt's own printing of them would only hide what a test says.
@@ -103,6 +103,8 @@ class Libvirtd:
         for name in ("etc/qemu", "run", "lib", "log/qemu", "drivers", "channels"):
             (self.dir / name).mkdir(parents=True)
         ensure_group(group)
+        if qemu:
+            qemu_user()
         (self.dir / "etc/qemu.conf").write_text(QEMU_CONF, encoding="ascii")
         (self.dir / "etc/libvirtd.conf").write_text(DAEMON_CONF.format(group=group, mode=mode),
                                                     encoding="ascii")

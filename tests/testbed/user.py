@@ -69,6 +69,11 @@ def service_user():
     return ensure_user(SERVICE, ["libvirt"])
 
 
+def qemu_user():
+    """The compiled-in user of libvirt's QEMU driver: it looks this one up even when told another."""
+    return ensure_user("libvirt-qemu")
+
+
 def reporter_user():
     return ensure_user(REPORTER)
 
