@@ -2,6 +2,7 @@
 """The oVirt agent's channel: a real virtio-serial port, a script in the guest for the agent."""
 import libvirt
 import pytest
+from gi.repository import Gio, GLib
 
 from testbed.client import GUEST, BusError
 from testbed.ovirt_agent import OvirtAgent, message
@@ -144,7 +145,6 @@ def test_actions_byte_for_byte(agent, start, client, machine):
 
 
 def variant(value):
-    from gi.repository import GLib
     return GLib.Variant("b", value)
 
 
@@ -251,3 +251,86 @@ def test_channel_that_another_program_has(agent, start, client, machine):
     agent.beat()
     wait(client, machine, "Responsive", True, timeout=60)
     assert daemon.log().count("another program may have it") == 1
+
+
+def resident(pid):
+    """KiB of memory that a process has, what it shares left out."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
+
+
+def test_flood(agent, start, client, machine, machine_factory, signals):
+    quiet = machine_factory("ovirt2")
+    other = OvirtAgent(quiet).start()
+    daemon = start()
+    daemon.wait_log("oVirt channel .* is open.*ovirt1")
+    daemon.wait_log("oVirt channel .* is open.*ovirt2")
+    other.say(message("host-name", name="calm"))
+    wait(client, quiet, "HostName", "calm")
+    before = resident(daemon.pid)
+    agent.flood(message("heartbeat", **{"free-ram": "1"}), "garbage " * 20, message("host-name", name="a"),
+                message("host-name", name="b"))
+    daemon.wait_log("floods its oVirt channel", timeout=60)
+    signals.clear()
+    for number in range(1, 31):
+        other.say(message("heartbeat", **{"free-ram": str(number)}))
+        client.get_all(machine.path, GUEST)
+    signals.wait("Heartbeat", quiet.path, count=30)
+    assert [s.args[0] >> 20 for s in signals.matching("Heartbeat", quiet.path)] == list(range(1, 31))
+    flood_began, flood_ended = signals.all[0].time, signals.all[-1].time
+    changes = len(signals.changes(machine.path, GUEST))
+    print(f"flood of {flood_ended - flood_began:.1f} s: {changes} PropertiesChanged, "
+          f"{len(signals.matching('Heartbeat', machine.path))} heartbeats of the flooding guest; "
+          f"memory {before} -> {resident(daemon.pid)} KiB")
+    # Some ten thousand lines a second came; the budget lets 32 a second pass, and a burst.
+    assert changes <= 256 + 32 * (flood_ended - flood_began + 1)
+    assert resident(daemon.pid) - before < 8 * 1024
+    agent.stop_flooding()
+    other.stop()
+    assert daemon.log().count("floods its oVirt channel") == 1
+
+
+def test_vm_that_ovirt_manages(run_guestbusd, machine_factory, client):
+    machine = machine_factory("vdsm1", ovirt="com.redhat.rhevm.vdsm", metadata=(
+        "<ovirt-vm:vm xmlns:ovirt-vm='http://ovirt.org/vm/1.0'/>"))
+    agent = OvirtAgent(machine).start()
+    daemon = run_guestbusd(sources={"local": machine.libvirtd.uri})
+    daemon.wait_log("left to vdsm.*vdsm1")
+    wait(client, machine, "Agents", lambda agents: "qemu-ga" in agents)
+    assert agent.heard() == ""
+    assert daemon.log().count("left to vdsm") == 1
+
+
+def test_legacy_channel(run_guestbusd, machine_factory, client):
+    machine = machine_factory("legacy1", ovirt="com.redhat.rhevm.vdsm")
+    agent = OvirtAgent(machine).start()
+    run_guestbusd(sources={"local": machine.libvirtd.uri})
+    agent.wait_heard(REFRESH)
+    agent.say(message("host-name", name="old"))
+    wait(client, machine, "HostName", "old")
+
+
+def test_hostile_values_stay_within_their_share(agent, start, client, machine):
+    start()
+    long = "\u00fc" * 200   # 400 bytes
+    agent.say(message("host-name", name=long), message("fqdn", fqdn=long), message("os-version", version=long),
+              message("active-user", name=long), message("timezone", zone=long, offset=0),
+              message("os-info", type=long, distribution=long, version=long, codename=long, arch=long, kernel=long))
+    agent.say(message("network-interfaces", interfaces=[
+        {"name": f"veth{n}" + "x" * 100, "hw": f"02:00:00:00:00:{n:02x}",
+         "inet": [f"10.{n}.{k}.1" for k in range(20)]} for n in range(40)]))
+    agent.say(message("host-name", name="a\u0000b\ufdd0\ud800c"))
+    wait(client, machine, "HostName", "a\ufffdb\ufffd\ufffdc")
+    values = client.get_all(machine.path, GUEST)
+    assert values["Truncated"] is True
+    assert values["FQDN"] == "\u00fc" * 127
+    assert 1 <= len(values["Interfaces"]) <= 32
+    assert all(len(interface[2]) <= 16 for interface in values["Interfaces"])
+    # What this object adds to GetManagedObjects, in GVariant's form, which has the same alignment.
+    objects = client.connection.call_sync(
+        "org.guestbus1", "/org/guestbus1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", None, None,
+        Gio.DBusCallFlags.NONE, -1, None).get_child_value(0)
+    sizes = [objects.get_child_value(n).get_size() for n in range(objects.n_children())
+             if objects.get_child_value(n).get_child_value(0).get_string() == machine.path]
+    print(f"one VM with a hostile guest: {sizes[0]} bytes")
+    assert len(sizes) == 1 and sizes[0] <= 8192

@@ -30,6 +30,17 @@ END
 setsid sh /run/ovirt/beat </dev/null >/dev/null 2>&1 &
 echo $! > /run/ovirt/beat.pid
 """
+# Many lines in each write: the shell's own loop would make a few thousand a second only.
+FLOOD = """
+cd /run/ovirt
+echo {text} > lines
+for i in 1 2 3 4 5 6 7 8 9; do cat lines lines > more; mv more lines; done
+cat > flood <<'END'
+while :; do cat /run/ovirt/lines; done >/run/ovirt/say
+END
+setsid sh flood </dev/null >/dev/null 2>&1 &
+echo $! > flood.pid
+"""
 
 
 def message(name, /, **members):
@@ -48,6 +59,7 @@ class OvirtAgent:
     def stop(self):
         """As a crash: nothing is said."""
         self.stop_beating()
+        self.stop_flooding()
         self.machine.exec("kill -KILL $(cat /run/ovirt/pids) 2>/dev/null; "
                           "for p in $(pidof cat); do kill -KILL $p; done; rm -f /run/ovirt/pids; true")
 
@@ -76,3 +88,10 @@ class OvirtAgent:
 
     def forget(self):
         self.machine.exec(": > /run/ovirt/heard")
+
+    def flood(self, *lines):
+        """Write these lines as fast as the guest can until stop_flooding()."""
+        self.machine.exec(FLOOD.format(text=shlex.quote("\n".join(lines))))
+
+    def stop_flooding(self):
+        self.machine.exec("kill -KILL $(cat /run/ovirt/flood.pid) 2>/dev/null; rm -f /run/ovirt/flood.pid; true")
