@@ -197,7 +197,7 @@ static void set_option(Destination *destination, SenderOptions *options, const c
 
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         if (strcmp(texts[i].name, name) == 0)
-            *texts[i].text = g_strdup(value);
+            *texts[i].text = (char *)value; /* of argv */
     if (strcmp(name, "port") == 0)
         destination->port = (uint16_t)atoi(value);
     if (strcmp(name, "proxy-port") == 0)
@@ -235,7 +235,7 @@ int main(int argc, char *argv[])
     sigset_t signals;
     int r;
 
-    destination.mappings = g_ptr_array_new();
+    destination.mappings = g_ptr_array_new_with_free_func(g_free);
     for (int i = 1; i < argc; i++) {
         g_auto(GStrv) pair = g_strsplit(argv[i], "=", 2);
         Mapping *mapping;
@@ -271,5 +271,8 @@ int main(int argc, char *argv[])
     sender_start(sender);
     r = sd_event_loop(event);
     tell("end", NULL, NULL, r);
+    g_clear_pointer(&sender, sender_free);
+    g_ptr_array_unref(destination.mappings);
+    g_string_free(driver.input, TRUE);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
