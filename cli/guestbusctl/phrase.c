@@ -23,6 +23,13 @@ static char *words_quoted(json_object *value)
     return g_strdup_printf("\"%s\"", json_object_get_string(value));
 }
 
+static char *words_person(json_object *value)
+{
+    const char *name = json_object_get_string(value);
+
+    return g_strdup(name && *name ? name : "nobody");
+}
+
 static char *words_size(json_object *value)
 {
     return text_size(json_object_get_uint64(value));
@@ -121,7 +128,7 @@ static const struct {
     {"IPAddresses", "addresses", words_list},
     {"Interfaces", "interfaces", words_firsts},
     {"Users", "users", words_firsts},
-    {"ActiveUser", "active user", words_quoted},
+    {"ActiveUser", "active user", words_person},
     {"SessionState", "session", words_plain},
     {"ScheduledShutdown", "scheduled", words_scheduled},
     {"HostUUID", NULL, NULL},
@@ -147,11 +154,11 @@ static const struct {
     {"Guest", "PowerUp", {NULL}, "the guest has started", NULL},
     {"Guest", "PowerDown", {NULL}, "the guest is shutting down", NULL},
     {"Guest", "Heartbeat", {"available_memory"}, "the agent is alive, memory available: ", words_size},
-    {"Guest", "UserInfo", {"active_user"}, "at the screen is now the user ", words_quoted},
+    {"Guest", "UserInfo", {"active_user"}, "at the screen is now ", words_person},
     {"Guest", "SessionLock", {NULL}, "the session was locked", NULL},
     {"Guest", "SessionUnlock", {NULL}, "the session was unlocked", NULL},
-    {"Guest", "SessionLogon", {"user"}, "logged on: the user ", words_quoted},
-    {"Guest", "SessionLogoff", {"user"}, "logged off: the user ", words_quoted},
+    {"Guest", "SessionLogon", {"user"}, "logged on: ", words_person},
+    {"Guest", "SessionLogoff", {"user"}, "logged off: ", words_person},
     {"Guest", "AgentUninstalled", {NULL}, "the agent was uninstalled", NULL},
     {"Reporter.Mapping", "Sent", {"job"}, "a report was accepted, job ", words_quoted},
     {"Reporter.Mapping", "Failed", {"stage", "message"}, "a report failed: ", words_plain},

@@ -20,6 +20,9 @@ struct Table {
 
 static const char *const COLUMN_GAP = "  ";
 
+/* A longer cell pushes the rest of its own row aside, and not those of all others. */
+#define COLUMN_WIDTH_MAX 48
+
 const char *colour_on(bool colour, TableColour which)
 {
     static const char *const codes[] = {
@@ -80,7 +83,7 @@ static const char *column_title(const Table *table, size_t column)
 
 static void cell_print(const Table *table, size_t column, const Cell *cell, size_t width, bool last)
 {
-    size_t pad = width - cell->width;
+    size_t pad = width > cell->width ? width - cell->width : 0;
     bool right = column_is_right(table, column);
 
     printf("%*s%s%s%s%*s%s", right ? (int)pad : 0, "", colour_on(table->colour, cell->colour), cell->text,
@@ -119,7 +122,7 @@ void table_print(const Table *table, bool legend)
     for (size_t i = 0; legend && i < table->columns; i++)
         widths[i] = text_width(column_title(table, i));
     for (size_t i = 0; i < table->cells->len; i++)
-        widths[i % table->columns] = MAX(widths[i % table->columns], cells[i].width);
+        widths[i % table->columns] = MAX(widths[i % table->columns], MIN(cells[i].width, COLUMN_WIDTH_MAX));
     if (legend)
         titles_print(table, widths);
     for (size_t i = 0; i + table->columns <= table->cells->len; i += table->columns)

@@ -2,6 +2,7 @@
 """guestbusctl, as people and scripts use it: what it prints, does and exits with."""
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -529,6 +530,19 @@ def test_graphics_is_nothing_for_a_terminal(console_ctl):
 
 
 # -- inside of guests ------------------------------------------------------------------------------
+
+def test_guest_is_in_the_list_and_its_page(console_ctl):
+    """The address and the host name, and who said so how long ago."""
+    wait_until(lambda: "con1" == console_ctl.json("show", "con1")["Guest"]["HostName"], 60, "the agent's answer")
+    guest_says = console_ctl.json("show", "con1")["Guest"]
+    (row,) = console_ctl.run("list", "--no-legend").stdout.splitlines()
+    assert row.split()[:4] == ["con1", "running", guest_says["IPAddresses"][0], "con1"]
+    page = console_ctl.run("show", "con1").stdout
+    assert re.search(r"Host name: +con1 +qemu-ga, [0-9]+ (s|min) ago\n", page)
+    assert re.search(r"Agents: +qemu-ga", page)
+    assert "alice since 20" in page
+    assert guest_says["Filesystems"] == [] or "File systems:" in page
+
 
 def test_scheduled_shutdown(console_ctl):
     def scheduled():

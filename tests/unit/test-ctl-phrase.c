@@ -81,7 +81,9 @@ static void test_signals_of_the_guest(void **state)
         "{\"event\":\"Heartbeat\",\"interface\":\"Guest\",\"arguments\":{\"available_memory\":1048576}}",
         "the agent is alive, memory available: 1 MiB");
     assert_words("{\"event\":\"SessionLogon\",\"interface\":\"Guest\",\"arguments\":{\"user\":\"bob\"}}",
-                 "logged on: the user \"bob\"");
+                 "logged on: bob");
+    assert_words("{\"event\":\"UserInfo\",\"interface\":\"Guest\",\"arguments\":{\"active_user\":\"\"}}",
+                 "at the screen is now nobody");
 }
 
 static void test_signals_of_the_reporter(void **state)
