@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "cli/report/state-directory.h"
+#include "dbus/guestbus-source.h"
 #include "dbus/reporter-face.h"
 #include "service/cleanup.h"
 #include "service/reporter/report-log.h"
@@ -67,6 +68,7 @@ int service_run(Mode *mode)
     if (state_directory_open(mode->options->paths, &state) < 0)
         return EXIT_CANNOT_START;
     (void)sd_event_set_watchdog(mode->event, true);
+    guestbus_source_install(bus);
     g_autoptr(Reporter) reporter = reporter_new(mode->event, mode->options, TAKE_PTR(mode->settings), state);
     g_autoptr(ReporterFace) face = NULL;
 

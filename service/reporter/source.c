@@ -11,6 +11,9 @@
 /* Every kind of hypervisor that can be read. */
 static const SourceType *const types[] = {&libvirt_source, &fake_source};
 
+/* Where this process has a better way to the VMs of this host than libvirt itself; NULL: it has none. */
+static const SourceType *local_type;
+
 static const SourceType *find_type(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
@@ -22,6 +25,11 @@ static const SourceType *find_type(const char *name)
 bool source_type_known(const char *type)
 {
     return find_type(type);
+}
+
+void source_set_local_type(const SourceType *type)
+{
+    local_type = type;
 }
 
 void source_failure_set(SourceFailure *failure, SourceError error, const char *format, ...)
@@ -38,7 +46,7 @@ int source_new(sd_event *event, const Mapping *mapping, SourceFailure *ret_failu
 {
     g_autoptr(Source) source = g_new0(Source, 1);
 
-    source->type = find_type(mapping->type);
+    source->type = mapping->local && local_type ? local_type : find_type(mapping->type);
     source->mapping = mapping;
     source->event = sd_event_ref(event);
     if (!source->type) {

@@ -97,6 +97,9 @@ int source_watch(Source *source, SourceChanged changed, void *userdata);
 /* True when the kind of the mapping exists. */
 bool source_type_known(const char *type);
 
+/* Makes this the implementation for the local libvirt (type libvirt without a server) from now on. */
+void source_set_local_type(const SourceType *type);
+
 /* For implementations. The association is filtered and sorted here; its reference is taken over. */
 void source_finish_collect(Source *source, Association *association, const SourceFailure *failure);
 void source_finish_test(Source *source, const SourceFailure *failure);

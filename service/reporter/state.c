@@ -183,6 +183,18 @@ static int put_aside(const State *state, int directory, StateMessage tell, void 
     return 0;
 }
 
+/* Root may report once by hand in the directory of the service's user, who must be able to go on from there. */
+static int hand_over(int fd, int directory)
+{
+    struct stat owner;
+
+    if (geteuid() != 0)
+        return 0;
+    if (fstat(directory, &owner) < 0 || fchown(fd, owner.st_uid, owner.st_gid) < 0)
+        return -errno;
+    return 0;
+}
+
 int state_open(const char *directory, StateMessage tell, void *userdata, State **ret)
 {
     g_autoptr(State) state = state_new();
@@ -196,6 +208,9 @@ int state_open(const char *directory, StateMessage tell, void *userdata, State *
     state->lock = openat(fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, STATE_MODE);
     if (state->lock < 0)
         return -errno;
+    r = hand_over(state->lock, fd);
+    if (r < 0)
+        return r;
     if (flock(state->lock, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     r = load(state, fd);
@@ -255,7 +270,9 @@ int state_save(const State *state)
     if (fd < 0)
         return -errno;
     text = state_format(state);
-    r = write_all(fd, text, strlen(text));
+    r = hand_over(fd, directory);
+    if (r >= 0)
+        r = write_all(fd, text, strlen(text));
     if (r < 0)
         return r;
     if (fsync(fd) < 0 || renameat(directory, NEW_FILE, directory, STATE_FILE) < 0 || fsync(directory) < 0)

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.candlepin import Answer
 from testbed.certificates import Authority
-from testbed.reporter import PASSWORD, Reporter, guest, host
+from testbed.reporter import PASSWORD, Reporter, guest, host, service_reporter
 from testbed.wait import FACTOR, wait_until
 
 CONSUMER = "11111111-2222-3333-4444-555555555555"
@@ -250,3 +250,12 @@ def test_cut_state_is_put_aside(reporter, fake_candlepin):
     assert result.returncode == 0 and "state" in result.stderr
     assert (state.parent / "state.json.damaged").exists()
     assert len(fake_candlepin.check_ins()) == 2
+
+
+def test_root_leaves_the_state_to_its_owner(workplace, fake_candlepin):
+    """Reported once by hand as root: the service, which is another user, goes on from there."""
+    reporter = service_reporter(workplace, candlepin=fake_candlepin)
+    reporter.fake("one", host("h1"))
+    assert reporter.run("-o").returncode == 0
+    for name in ("state.json", "state.lock"):
+        assert (reporter.root / "var/lib/guestbus-reporter" / name).stat().st_uid == reporter.user.uid
