@@ -52,15 +52,19 @@ class Ctl:
 
 
 @pytest.fixture(scope="module")
-def places(world, guestbusd_factory):
+def places(world, client, guestbusd_factory):
     """Two sources: "here" with web1, db1 and a hostile name, "there" with another web1."""
     here, there = world.libvirtd(), world.libvirtd()
-    here.define_test_domain("web1", start=True, more="<title>The <b>first</b> &quot;web&quot;</title>"
-                            .replace("<b>", "").replace("</b>", ""))
+    here.define_test_domain("web1", start=True, more="<title>The first &quot;web&quot;</title>")
     here.define_test_domain("db1")
     here.define_test_domain(EVIL, more="<description>two\nlines</description>")
     there.define_test_domain("web1")
     guestbusd_factory(sources={"here": here.test_uri, "there": there.test_uri})
+    # Names and states are there from the beginning, figures and titles follow.
+    for source, name in (("here", "web1"), ("here", "db1"), ("here", EVIL), ("there", "web1")):
+        client.wait_property(vm_path(source, name_uuid(name)), VM, "MemoryActual", 64 << 20)
+    client.wait_property(vm_path("here", name_uuid("web1")), VM, "Title", 'The first "web"')
+    client.wait_property(vm_path("here", name_uuid(EVIL)), VM, "Description", "two\nlines")
     return {"here": here, "there": there}
 
 
