@@ -284,13 +284,15 @@ static Destination *share(SettingsReader *reader, Destination *destination)
     return destination;
 }
 
-/* Unique unless two destinations differ in proxy or password only: then a number follows. */
+/* Unique unless two destinations differ in proxy or password only: then a number follows. The user is in it
+ * because the state is kept under it, and one user's job is not another's to look at. */
 static char *destination_name(const SettingsReader *reader, const Destination *to)
 {
     const GPtrArray *known = reader->settings->destinations;
     bool colons = strchr(to->hostname, ':');
-    g_autofree char *name = g_strdup_printf("%s@%s%s%s:%u%s", to->owner ?: "", colons ? "[" : "",
-                                            to->hostname, colons ? "]" : "", to->port, to->prefix);
+    g_autofree char *name = g_strdup_printf("%s@%s%s%s:%u%s%s%s", to->owner ?: "", colons ? "[" : "",
+                                            to->hostname, colons ? "]" : "", to->port, to->prefix,
+                                            to->username ? " as " : "", to->username ?: "");
     unsigned twins = 0;
 
     for (unsigned i = 0; i < known->len; i++) {

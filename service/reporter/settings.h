@@ -43,7 +43,8 @@ typedef struct Destination {
     bool insecure;      /* TLS is not verified: say so in a warning at every start */
     char *ca_directory; /* every *.pem in it is trusted; NULL: the system's store */
     unsigned timeout;   /* seconds for one request */
-    char *name; /* "owner@hostname:port/prefix": for logs and as the key of the state file. No secret. */
+    char *name; /* "owner@hostname:port/prefix as user": for logs and as the key of the state file. No secret.
+                 */
     GPtrArray *mappings; /* of Mapping, borrowed: the sections that report here */
 } Destination;
 

@@ -70,7 +70,7 @@ static void test_section_over_rhsm_conf(void **state)
     assert_null(to->proxy_user);
     assert_null(to->proxy_password);
     assert_string_equal(to->no_proxy, "*");
-    assert_string_equal(to->name, "o@[2001:db8::1]:444/rhsm");
+    assert_string_equal(to->name, "o@[2001:db8::1]:444/rhsm as u");
 }
 
 static void test_destination_mistakes(void **state)
@@ -138,7 +138,7 @@ static void test_shared_destinations(void **state)
     assert_ptr_equal(a->destination, b->destination);
     assert_int_equal(a->destination->mappings->len, 2);
     assert_int_equal(world->settings->destinations->len, 4);
-    assert_string_equal(d->destination->name, "o@subscription.rhsm.redhat.com:443/subscription#2");
+    assert_string_equal(d->destination->name, "o@subscription.rhsm.redhat.com:443/subscription as u");
     assert_null(settings_find_mapping(world->settings, "x"));
 }
 
