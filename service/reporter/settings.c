@@ -84,6 +84,8 @@ static void read_global_boolean(SettingsReader *reader, const IniOption *option,
         tell_global(reader, LOG_WARNING, option, "is neither yes nor no and ignored");
     else
         *target = value;
+    if (value > 0 && strcmp(option->name, "log_per_config") == 0)
+        tell_global(reader, LOG_WARNING, option, "has no effect: the log is one file");
 }
 
 static void replace_text(char **target, const char *value)

@@ -215,6 +215,9 @@ static void test_global_mistakes(void **state)
     assert_told(*state, "warning /etc/virt-who.conf:2: [global] \"intervall\" is not known and ignored");
     assert_told(*state, "/etc/virt-who.conf:3: [global] \"debug\" is neither yes nor no");
     assert_told(*state, "\"a-b-c\" is used");
+    general(*state, "[global]\nlog_per_config=1\n");
+    (void)one(*state, "[x]\n" FAKE);
+    assert_told(*state, "\"log_per_config\" has no effect");
     general(*state, "[global]\nnonsense\n");
     drop_in(*state, "a.conf", "[x]\n" FAKE);
     assert_int_equal(read_settings(*state), -EINVAL);
