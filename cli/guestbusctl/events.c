@@ -216,8 +216,12 @@ static int owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *
 {
     Events *events = userdata;
     _cleanup_(json_object_putp) json_object *arguments = arguments_read(message), *event = NULL;
+    _cleanup_(json_object_putp) json_object *snapshot = NULL;
     bool present = *json_element_string(arguments, 2);
 
+    /* The VMs that a new service begins with are not announced: their names have to be read. */
+    if (present && snapshot_read(events->ctl, &snapshot) == CTL_OK)
+        names_learn(events, snapshot);
     if (events_are_qmp(events))
         return 0;
     event = event_new(events, text_now(), BUS_ROOT, present ? "ServiceStarted" : "ServiceStopped");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <getopt.h>
 #include <glib.h>
 #include <locale.h>
@@ -245,6 +246,15 @@ static bool colour_wanted(void)
     return isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0 && !(no_colour && *no_colour);
 }
 
+/* Output that got lost, on a full disk for example, must not look like success. */
+static int output_finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    complain("the output cannot be written: %s", g_strerror(errno));
+    return status == CTL_OK ? CTL_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
     Ctl ctl = {
@@ -258,7 +268,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     if (options_parse(&ctl, argc, argv, &status) < 0)
         return status;
-    status = verb_run(&ctl, argc - optind, argv + optind);
+    status = output_finish(verb_run(&ctl, argc - optind, argv + optind));
     pager_close();
     ctl_close(&ctl);
     return status;

@@ -217,6 +217,9 @@ static void state_add(GString *sentence, json_object *changed)
 
     if (*state)
         g_string_append_printf(sentence, "now %s", state);
+    /* A reason that nobody knows is none. */
+    if (strcmp(reason, "unknown") == 0)
+        return;
     if (*state && *reason)
         g_string_append_printf(sentence, " (%s)", reason);
     else if (*reason)

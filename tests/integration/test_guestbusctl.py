@@ -181,6 +181,14 @@ def test_disconnected_source_is_told(ctl, places, client):
     client.wait_property(source_path("there"), "org.guestbus1.Source", "Connected", True, timeout=60)
 
 
+def test_lost_output_is_a_failure(ctl):
+    for words in (["list"], ["--json=pretty", "list"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([ctl.program, *words], env=ctl.env, stdout=full, stderr=subprocess.PIPE, text=True,
+                                    check=False, timeout=60 * FACTOR)
+        assert result.returncode == FAILED and "No space left" in result.stderr
+
+
 # -- which VM is meant ------------------------------------------------------------------------------
 
 def test_vm_by_name_uuid_source_and_path(ctl, web1):
@@ -442,8 +450,11 @@ def test_events_outlive_the_service(fresh_world):
     events = Watch(Ctl(fresh_world))
     daemon.kill()
     events.wait_line("guestbusd has stopped")
+    libvirtd.define_test_domain("meanwhile", start=True)
     daemon.start()
     events.wait_line("guestbusd has started")
+    libvirtd.virsh("suspend", "meanwhile", uri=libvirtd.test_uri)
+    assert "meanwhile: now paused" in events.wait_line("now paused")
     libvirtd.virsh("suspend", "test", uri=libvirtd.test_uri)
     events.wait_line("now paused")
     assert events.end()[0] == OK

@@ -28,6 +28,9 @@ static void test_change_of_state(void **state)
     assert_words("{\"event\":\"PropertiesChanged\",\"interface\":\"VM\",\"changed\":"
                  "{\"State\":\"running\",\"StateReason\":\"booted\",\"StateSince\":5,\"Id\":3}}",
                  "now running (booted)");
+    assert_words(
+        "{\"event\":\"PropertiesChanged\",\"changed\":{\"State\":\"paused\",\"StateReason\":\"unknown\"}}",
+        "now paused");
 }
 
 static void test_several_changes_make_one_line(void **state)
