@@ -134,7 +134,7 @@ def test_the_model_says_the_same(comparison, eventful, client):
     client.wait_property(eventful.path, VM, "StateReason", "panicked")
     client.wait_property(eventful.path, VM, "State", "crashed")
     actual = [event.data["actual"] for event in comparison.shown() if event.name == "BALLOON_CHANGE"][-1]
-    assert client.get(eventful.path, VM, "MemoryActual") == actual
+    client.wait_property(eventful.path, VM, "MemoryActual", actual)
 
 
 def test_all_twelve_were_seen(comparison):

@@ -6,6 +6,7 @@ its guests see; clients reach it through the socket's path in the URI.
 """
 import dataclasses
 import os
+import random
 import signal
 import subprocess
 import uuid
@@ -33,7 +34,13 @@ max_core = 0
 dump_guest_core = 0
 user = "root"
 group = "root"
+remote_display_port_min = {first_port}
+remote_display_port_max = {last_port}
 """
+
+# Two libvirtds would give the same port to a guest each, before one of them has taken it: each has a range of
+# its own by chance, below the ports that the kernel hands out.
+DISPLAY_PORTS = range(5900, 32700, 50)
 
 DAEMON_CONF = """
 auth_unix_ro = "none"
@@ -105,7 +112,10 @@ class Libvirtd:
         ensure_group(group)
         if qemu:
             qemu_user()
-        (self.dir / "etc/qemu.conf").write_text(QEMU_CONF, encoding="ascii")
+        first_port = random.choice(DISPLAY_PORTS)
+        last_port = first_port + DISPLAY_PORTS.step - 1
+        (self.dir / "etc/qemu.conf").write_text(
+            QEMU_CONF.format(first_port=first_port, last_port=last_port), encoding="ascii")
         (self.dir / "etc/libvirtd.conf").write_text(DAEMON_CONF.format(group=group, mode=mode),
                                                     encoding="ascii")
         for folder in ("qemu", "network"):
