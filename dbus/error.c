@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dbus/error.h"
 
+#include "service/guest/text.h"
+
 #include <glib.h>
 #include <stdarg.h>
+
+#define ERROR_BYTES_MAX 1024
 
 static const char *const names[FAILURE_KIND_COUNT] = {
     [FAILURE_NO_SUCH_VM] = "org.guestbus1.Error.NoSuchVM",
@@ -29,7 +33,10 @@ const char *error_name(FailureKind kind)
 
 int error_from_failure(sd_bus_error *error, const Failure *failure)
 {
-    return sd_bus_error_set(error, error_name(failure->kind), failure->message);
+    /* libvirt's messages quote what others chose, and an error whose text is no UTF-8 would never be sent. */
+    g_autofree char *message = text_clean(failure->message, -1, ERROR_BYTES_MAX, NULL);
+
+    return sd_bus_error_set(error, error_name(failure->kind), message);
 }
 
 int error_set(sd_bus_error *error, FailureKind kind, const char *format, ...)
@@ -40,5 +47,5 @@ int error_set(sd_bus_error *error, FailureKind kind, const char *format, ...)
     va_start(ap, format);
     message = g_strdup_vprintf(format, ap);
     va_end(ap);
-    return sd_bus_error_set(error, error_name(kind), message);
+    return error_from_failure(error, &(Failure){kind, message});
 }

@@ -39,7 +39,10 @@ static void on_done(OperationResult *result, void *userdata)
 {
     PendingCall *pending = userdata;
 
-    (void)send_result(pending, result); /* a caller who left needs no answer */
+    int r = send_result(pending, result);
+
+    if (r < 0) /* as text that is no UTF-8; a caller who left needs no answer either way */
+        (void)sd_bus_reply_method_errnof(pending->call, r, "The answer can't be sent: %s", g_strerror(-r));
     sd_bus_message_unref(pending->call);
     g_free(pending);
 }

@@ -238,6 +238,8 @@ void operation_work(SourceJob *job)
     Operation *operation = (Operation *)job;
 
     operation->worked = true;
+    if (!operation->by_agent)
+        atomic_store(&operation->sent, true);
     if (!operation->domain)
         operation->domain = virDomainLookupByUUIDString(job->connection, operation->uuid);
     if (operation->domain)

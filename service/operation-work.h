@@ -5,6 +5,8 @@
 #include "service/operation.h"
 #include "service/source-job.h"
 
+#include <stdatomic.h>
+
 /* An operation under way: its job, what was asked, and what came of it. */
 typedef struct Operation {
     SourceJob job;

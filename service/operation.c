@@ -97,15 +97,17 @@ static void take_figures(Operation *operation, Source *source, VM *vm)
 static void operation_done(SourceJob *job, Source *source)
 {
     Operation *operation = (Operation *)job;
-    VM *vm = source ? source_find_vm(source, operation->uuid) : NULL;
-    Manager *manager = job->link->source ? job->link->source->manager : NULL;
+    Source *owner = job->link->source; /* also when it has lost the connection meanwhile */
+    VM *vm = owner ? source_find_vm(owner, operation->uuid) : NULL;
+    Manager *manager = owner ? owner->manager : NULL;
     OperationResult result = {.fd = -1};
 
     if (!source && operation->failure.kind == FAILURE_NONE && !operation->worked)
         failure_set(&operation->failure, FAILURE_SOURCE_DISCONNECTED,
                     "%s: the connection to its hypervisor was lost", operation->name);
     if (vm) {
-        take_figures(operation, source, vm);
+        if (source)
+            take_figures(operation, source, vm);
         if (!operation->done)
             note_last_job(operation, vm);
     }
@@ -118,10 +120,11 @@ static void operation_done(SourceJob *job, Source *source)
     operation->fd = result.fd;
 }
 
-/* While it is not known yet whether the agent answers, nothing was accepted: looks again soon. */
+/* While nobody has asked the hypervisor yet (its threads are busy), or it is not known whether the agent
+ * answers, nothing was accepted: looks again soon. */
 static bool is_undecided(Operation *operation, uint64_t now)
 {
-    return operation->by_agent && !atomic_load(&operation->sent) && now < operation->deadline &&
+    return !atomic_load(&operation->sent) && now < operation->deadline &&
            sd_event_source_set_time(operation->timer, MIN(now + UNDECIDED_USEC, operation->deadline)) >= 0 &&
            sd_event_source_set_enabled(operation->timer, SD_EVENT_ONESHOT) >= 0;
 }
@@ -137,7 +140,7 @@ static int on_deadline(sd_event_source *timer, uint64_t usec, void *userdata)
         failure_set(&result.failure, FAILURE_AGENT_UNRESPONSIVE,
                     "%s: its guest agent has not answered in %d s; the request goes on", operation->name,
                     (int)(OPERATION_DEADLINE_USEC / 1000000));
-    else if (!verbs[operation->request.verb].accepted)
+    else if (!verbs[operation->request.verb].accepted || !atomic_load(&operation->sent))
         failure_set(&result.failure, FAILURE_TIMEOUT,
                     "%s: the hypervisor has not answered in %d s; the request goes on", operation->name,
                     (int)(OPERATION_DEADLINE_USEC / 1000000));

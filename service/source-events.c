@@ -35,14 +35,52 @@ static void event_run(InboxItem *item)
     SourceEvent *event = (SourceEvent *)item;
     Source *source = event->link->source;
 
-    if (!source || source->generation != event->generation || !source->connected)
+    if (!source || source->generation != event->generation)
         return;
-    if (atomic_exchange(&event->link->overflown, false)) {
-        log_about(LOG_WARNING, &(LogSubject){.source = source->config->label},
-                  "Events came faster than they could be taken; listing all VMs again");
-        source_sweep(source);
-    }
-    apply_event(source, event);
+    if (source->connected)
+        apply_event(source, event);
+    else /* the listing is still under way, and may be older than this */
+        g_hash_table_add(source->early, g_strdup(event->uuid));
+}
+
+/* Says that events were lost; there is one of these at a time for each source. */
+typedef struct Overflow {
+    InboxItem item;
+    SourceLink *link;
+} Overflow;
+
+static void overflow_run(InboxItem *item)
+{
+    Overflow *overflow = (Overflow *)item;
+    Source *source = overflow->link->source;
+
+    atomic_store(&overflow->link->overflown, false);
+    if (!source)
+        return;
+    log_about(LOG_WARNING, &(LogSubject){.source = source->config->label},
+              "Events came faster than they could be taken; reading all VMs again");
+    source_resync(source);
+}
+
+static void overflow_free(InboxItem *item)
+{
+    Overflow *overflow = (Overflow *)item;
+
+    source_link_unref(overflow->link);
+    g_free(overflow);
+}
+
+static void post_overflow(SourceLink *link)
+{
+    Overflow *overflow;
+
+    if (atomic_exchange(&link->overflown, true))
+        return;
+    overflow = g_new0(Overflow, 1);
+    overflow->item.run = overflow_run;
+    overflow->item.free = overflow_free;
+    overflow->link = source_link_ref(link);
+    inbox_post(link->inbox, &overflow->item);
 }
 
 static void event_free(InboxItem *item)
@@ -74,8 +112,7 @@ static void post(const EventWatch *watch, virDomainPtr domain, int event_number,
     if (virDomainGetUUIDString(domain, event->uuid) == 0 &&
         inbox_post_event(watch->link->inbox, &event->item))
         return;
-    /* The next event that fits makes the loop list everything again. */
-    atomic_store(&watch->link->overflown, true);
+    post_overflow(watch->link);
     event_free(&event->item);
 }
 

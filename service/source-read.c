@@ -77,9 +77,11 @@ static void apply_read(Source *source, ReadJob *read, bool figures_are_fresh)
     if (!vm) {
         vm = source_add_vm(source, read->uuid, read->name, &read->figures, g_steal_pointer(&read->details));
         vm_set_domain(vm, read->domain);
+        vm->heard = ++source->serial;
         return;
     }
     vm_set_domain(vm, read->domain);
+    vm->heard = ++source->serial;
     if (figures_are_fresh) {
         vm_set_name(vm, read->name);
         vm_set_figures(vm, &read->figures, manager_now());
@@ -152,9 +154,12 @@ static void start_reads(Source *source)
 void source_read_vm(Source *source, const char *uuid)
 {
     PendingRead *pending = g_hash_table_lookup(source->reads, uuid);
+    VM *vm = source_find_vm(source, uuid);
 
     if (!source->connected)
         return;
+    if (vm)
+        vm->heard = ++source->serial;
     if (pending) {
         pending->wanted = pending->running;
         return;
@@ -174,15 +179,14 @@ void source_reads_clear(Source *source)
     source->reads_running = 0;
 }
 
-static void apply_listed(Source *source, const Listed *listed)
+static void apply_listed(Source *source, const Listed *listed, uint64_t since)
 {
     VM *vm = source_find_vm(source, listed->uuid);
 
     if (!vm) {
         vm = source_add_vm(source, listed->uuid, listed->name, &listed->figures, NULL);
         source_read_vm(source, listed->uuid);
-    } else if (!g_hash_table_contains(source->reads, listed->uuid)) {
-        /* While a read is pending an event may have told what is newer than this listing. */
+    } else if (vm->heard <= since && !g_hash_table_contains(source->reads, listed->uuid)) {
         vm_set_name(vm, listed->name);
         vm_set_figures(vm, &listed->figures, manager_now());
         if (!listed->figures.memory_known) /* the driver's bulk query does not tell */
@@ -194,7 +198,7 @@ static void apply_listed(Source *source, const Listed *listed)
     }
 }
 
-void source_apply_listing(Source *source, GPtrArray *listing)
+void source_apply_listing(Source *source, GPtrArray *listing, uint64_t since)
 {
     g_autoptr(GHashTable) present = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GList) known = NULL;
@@ -203,20 +207,32 @@ void source_apply_listing(Source *source, GPtrArray *listing)
         Listed *listed = listing->pdata[i];
 
         g_hash_table_add(present, listed->uuid);
-        apply_listed(source, listed);
+        apply_listed(source, listed, since);
     }
     known = g_hash_table_get_values(source->vms);
     for (GList *item = known; item; item = item->next) {
         VM *vm = item->data;
 
-        /* One that is being read was heard of after the listing; the read decides. */
-        if (!g_hash_table_contains(present, vm->uuid) && !g_hash_table_contains(source->reads, vm->uuid))
+        if (!g_hash_table_contains(present, vm->uuid) && vm->heard <= since &&
+            !g_hash_table_contains(source->reads, vm->uuid))
             source_remove_vm(source, vm);
     }
 }
 
+void source_read_early(Source *source)
+{
+    GHashTableIter iter;
+    gpointer uuid;
+
+    g_hash_table_iter_init(&iter, source->early);
+    while (g_hash_table_iter_next(&iter, &uuid, NULL))
+        source_read_vm(source, uuid);
+    g_hash_table_remove_all(source->early);
+}
+
 typedef struct SweepJob {
     SourceJob job;
+    uint64_t since;
     GPtrArray *listing;
 } SweepJob;
 
@@ -232,7 +248,7 @@ static void sweep_done(SourceJob *job, Source *source)
     SweepJob *sweep = (SweepJob *)job;
 
     if (source && sweep->listing)
-        source_apply_listing(source, sweep->listing);
+        source_apply_listing(source, sweep->listing, sweep->since);
 }
 
 static void sweep_free(SourceJob *job)
@@ -247,9 +263,24 @@ static const SourceJobKind sweep_kind = {sweep_work, sweep_done, sweep_free};
 
 void source_sweep(Source *source)
 {
-    if (source->connected)
-        source_job_submit(source, source->control_lane, &((SweepJob *)g_new0(SweepJob, 1))->job, &sweep_kind,
-                          false, NULL);
+    SweepJob *sweep;
+
+    if (!source->connected)
+        return;
+    sweep = g_new0(SweepJob, 1);
+    sweep->since = source->serial;
+    source_job_submit(source, source->control_lane, &sweep->job, &sweep_kind, false, NULL);
+}
+
+void source_resync(Source *source)
+{
+    GHashTableIter iter;
+    gpointer uuid;
+
+    source_sweep(source);
+    g_hash_table_iter_init(&iter, source->vms);
+    while (g_hash_table_iter_next(&iter, &uuid, NULL))
+        source_read_vm(source, uuid);
 }
 
 static int on_sweep(sd_event_source *timer, uint64_t usec, void *userdata)

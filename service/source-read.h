@@ -9,8 +9,15 @@
  * Wanting it again while a read runs makes that read's figures stale, and another one follows. */
 void source_read_vm(Source *source, const char *uuid);
 
-/* Takes over a listing of all VMs: adds, changes and removes. */
-void source_apply_listing(Source *source, GPtrArray *listing);
+/* Takes over a listing of all VMs: adds, changes and removes. It was asked for when the source's serial was
+ * `since`; what was heard after that is newer. */
+void source_apply_listing(Source *source, GPtrArray *listing, uint64_t since);
+
+/* Reads the VMs whose events came while the connection was made: the listing may be older than they are. */
+void source_read_early(Source *source);
+
+/* Events were lost: lists all VMs, and reads the definition of each. */
+void source_resync(Source *source);
 
 /* Lists all VMs now, and then every few minutes. */
 void source_sweep(Source *source);

@@ -3,6 +3,7 @@
 
 #include "service/guest-balloon.h"
 #include "service/guest-poll.h"
+#include "service/guest/text.h"
 #include "service/log.h"
 #include "service/manager.h"
 #include "service/qmp/feed.h"
@@ -17,6 +18,7 @@
 /* virConnectOpen() has no deadline. A try that takes longer is reported, and left alone. */
 #define TRY_PATIENCE_USEC (30 * 1000000ULL)
 
+#define SOURCE_ERROR_BYTES_MAX 1024
 #define READ_ONLY_NOTE "connected read-only: no guest agent data, no QMP events, no actions"
 
 SourceLink *source_link_ref(SourceLink *link)
@@ -49,6 +51,14 @@ static void free_vm(gpointer vm)
     vm_free(vm);
 }
 
+/* Nobody has checked the characters of a URI from the command line. */
+static char *published_uri(const char *uri)
+{
+    g_autofree char *public = uri_without_secrets(uri);
+
+    return text_clean(public, -1, SOURCE_ERROR_BYTES_MAX, NULL);
+}
+
 Source *source_new(Manager *manager, const SourceConfig *config)
 {
     Source *source = g_new0(Source, 1);
@@ -57,7 +67,7 @@ Source *source_new(Manager *manager, const SourceConfig *config)
     source->config = source_config_copy(config);
     source->link = link_new(source);
     source->local = uri_is_local(config->uri);
-    source->public_uri = uri_without_secrets(config->uri);
+    source->public_uri = published_uri(config->uri);
     source->since = manager_now();
     source->type = g_strdup("");
     source->host_name = g_strdup("");
@@ -68,6 +78,7 @@ Source *source_new(Manager *manager, const SourceConfig *config)
     source->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_vm);
     source->qmp_callback = -1;
     source->qmp = qmp_feed_new(source);
+    source->early = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     source->reads = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     source->read_queue = g_queue_new();
     return source;
@@ -102,6 +113,7 @@ Source *source_free(Source *source)
     source->try_deadline = sd_event_source_disable_unref(source->try_deadline);
     qmp_feed_free(source->qmp);
     g_hash_table_unref(source->vms);
+    g_hash_table_unref(source->early);
     g_hash_table_unref(source->reads);
     g_queue_free_full(source->read_queue, g_free);
     source_config_free(source->config);
@@ -125,10 +137,12 @@ void source_changed(Source *source, unsigned changes)
 
 void source_set_error(Source *source, const char *text)
 {
-    if (g_str_equal(source->last_error, text))
+    g_autofree char *cleaned = text_clean(text, -1, SOURCE_ERROR_BYTES_MAX, NULL);
+
+    if (g_str_equal(source->last_error, cleaned))
         return;
     g_free(source->last_error);
-    source->last_error = g_strdup(text);
+    source->last_error = g_steal_pointer(&cleaned);
     source_changed(source, SOURCE_CHANGED_LAST_ERROR);
 }
 
@@ -197,6 +211,7 @@ void source_connect(Source *source)
     if (source->connecting || source->connected)
         return;
     source->connecting = true;
+    g_hash_table_remove_all(source->early);
     source->generation++;
     r = source_connect_start(source);
     if (r < 0) {
@@ -260,7 +275,8 @@ void source_connected(Source *source, ConnectResult *result)
     open_lanes(source);
     set_connected(source, true);
     source_set_error(source, source->config->read_only ? READ_ONLY_NOTE : "");
-    source_apply_listing(source, result->listing);
+    source_apply_listing(source, result->listing, UINT64_MAX);
+    source_read_early(source);
     log_about(LOG_INFO, &(LogSubject){.source = source->config->label}, "Connected to %s: %u VMs",
               source->public_uri, g_hash_table_size(source->vms));
     source_read_host(source);

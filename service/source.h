@@ -84,6 +84,8 @@ struct Source {
     QMPFeed *qmp; /* NULL when there was no descriptor for it */
     bool has_qmp; /* the driver and the connection have QMP events; holds while disconnected */
 
+    uint64_t serial;   /* grows with all that is heard of a VM; see VM.heard */
+    GHashTable *early; /* uuids that events named before the listing they may be newer than was there */
     GHashTable *reads; /* uuid -> pending read, see source-read.c */
     GQueue *read_queue;
     unsigned reads_running;

@@ -112,6 +112,7 @@ typedef struct VM {
     unsigned name_cut;  /* the published name is not the whole one */
     VMDetails *details; /* never NULL */
 
+    uint64_t heard; /* the source's serial when it was last heard of; a listing that was asked for before is stale */
     virDomainPtr domain; /* on the source's control connection; NULL while disconnected */
 
     unsigned changes;            /* VMChange bits that observers were not told yet */
