@@ -50,23 +50,34 @@ Delivery *plan_describe(const PlanSource *source)
     return delivery;
 }
 
-/* Ids and system UUIDs of everything that is there now, in lower case as servers compare them. */
-static GHashTable *collect_present(GHashTable *deliveries)
+static void add_present(GHashTable *present, GPtrArray *warnings, char *key, const char *what, const char *id)
+{
+    const char *other = g_hash_table_lookup(present, key);
+
+    if (other)
+        g_ptr_array_add(warnings,
+                        g_strdup_printf("the hosts %s and %s have the same %s, the server will take them "
+                                        "for one",
+                                        other, id, what));
+    g_hash_table_replace(present, key, (char *)id);
+}
+
+/* Ids and system UUIDs of everything that is there now, in lower case as servers compare them, with the
+ * host's id. */
+static GHashTable *collect_present(const PlanSource *sources, size_t count, GHashTable *deliveries,
+                                   GPtrArray *warnings)
 {
     GHashTable *present = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    GHashTableIter iter;
-    gpointer delivery;
 
-    g_hash_table_iter_init(&iter, deliveries);
-    while (g_hash_table_iter_next(&iter, NULL, &delivery)) {
-        GPtrArray *hosts = ((Delivery *)delivery)->hosts;
+    for (size_t i = 0; i < count; i++) {
+        const Delivery *delivery = g_hash_table_lookup(deliveries, sources[i].name);
 
-        for (unsigned i = 0; i < hosts->len; i++) {
-            const HostRecord *host = hosts->pdata[i];
+        for (unsigned j = 0; delivery && j < delivery->hosts->len; j++) {
+            const HostRecord *host = delivery->hosts->pdata[j];
 
-            g_hash_table_add(present, g_utf8_strdown(host->id, -1));
+            add_present(present, warnings, g_utf8_strdown(host->id, -1), "id", host->id);
             if (host->system_uuid)
-                g_hash_table_add(present, g_strdup(host->system_uuid));
+                add_present(present, warnings, g_strdup(host->system_uuid), "system UUID", host->id);
         }
     }
     return present;
@@ -83,10 +94,9 @@ static bool is_present(GHashTable *present, const HostRecord *host)
            (host->system_uuid && g_hash_table_contains(present, host->system_uuid));
 }
 
-static Association *collect_gone(const PlanSource *sources, size_t count, GHashTable *deliveries,
+static Association *collect_gone(const PlanSource *sources, size_t count, GHashTable *present,
                                  const DestinationRecord *record)
 {
-    g_autoptr(GHashTable) present = collect_present(deliveries);
     Association *gone = association_new(ASSOCIATION_HOSTS);
 
     for (size_t i = 0; i < count; i++) {
@@ -95,7 +105,7 @@ static Association *collect_gone(const PlanSource *sources, size_t count, GHashT
         for (unsigned j = 0; accepted && is_reported(&sources[i]) && j < accepted->hosts->len; j++) {
             const HostRecord *host = accepted->hosts->pdata[j];
 
-            if (!is_present(present, host))
+            if (!is_present(present, host) && filter_matches(sources[i].filter, host->id))
                 association_add_host(gone, host->id, NULL);
         }
     }
@@ -106,8 +116,10 @@ static Association *collect_gone(const PlanSource *sources, size_t count, GHashT
 Plan *plan_new(const PlanSource *sources, size_t count, const DestinationRecord *record)
 {
     Plan *plan = g_new0(Plan, 1);
+    g_autoptr(GHashTable) present = NULL;
     g_autoptr(Association) gone = NULL;
 
+    plan->warnings = g_ptr_array_new_with_free_func(g_free);
     plan->associations = g_ptr_array_new_with_free_func((GDestroyNotify)association_unref);
     plan->deliveries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)delivery_free);
     for (size_t i = 0; i < count; i++) {
@@ -116,7 +128,8 @@ Plan *plan_new(const PlanSource *sources, size_t count, const DestinationRecord 
         g_ptr_array_add(plan->associations, association_ref(sources[i].association));
         g_hash_table_insert(plan->deliveries, g_strdup(sources[i].name), plan_describe(&sources[i]));
     }
-    gone = collect_gone(sources, count, plan->deliveries, record);
+    present = collect_present(sources, count, plan->deliveries, plan->warnings);
+    gone = collect_gone(sources, count, present, record);
     plan->gone = gone->hosts->len;
     if (plan->gone > 0)
         g_ptr_array_add(plan->associations, g_steal_pointer(&gone));
@@ -130,5 +143,6 @@ void plan_free(Plan *plan)
         return;
     g_ptr_array_unref(plan->associations);
     g_hash_table_unref(plan->deliveries);
+    g_ptr_array_unref(plan->warnings);
     g_free(plan);
 }

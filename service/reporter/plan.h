@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "service/reporter/association.h"
+#include "service/reporter/filter.h"
 #include "service/reporter/state.h"
 
 /* What to tell a server, given what it accepted last and what the sources say now. */
@@ -15,6 +16,7 @@ typedef struct PlanSource {
     const char *name;
     Association *association; /* NULL: failed, or not collected yet; its hosts are left alone */
     char hash[ASSOCIATION_HASH_SIZE];
+    const Filter *filter; /* of the source's hosts, as configured now; NULL: none */
 } PlanSource;
 
 typedef struct Plan {
@@ -22,6 +24,7 @@ typedef struct Plan {
     GHashTable *deliveries;           /* source name -> Delivery: to be remembered once accepted */
     char hash[ASSOCIATION_HASH_SIZE]; /* of the report as a whole */
     unsigned gone;                    /* hosts that no source has any more, reported without guests */
+    GPtrArray *warnings;              /* of char *: hosts that a server would take for one another */
 } Plan;
 
 /* True when some source of that kind says something else than what the server accepted. */

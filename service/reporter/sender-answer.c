@@ -368,6 +368,8 @@ void sender_check_in(Sender *sender)
                g_hash_table_size(plan->deliveries));
     if (plan->gone > 0)
         sender_log(sender, LOG_INFO, "%u of the hosts are gone and reported without guests", plan->gone);
+    for (unsigned i = 0; i < plan->warnings->len; i++)
+        sender_log(sender, LOG_WARNING, "%s", (char *)plan->warnings->pdata[i]);
     g_strlcpy(sender->hash, plan->hash, sizeof sender->hash);
     sender->deliveries = g_hash_table_ref(plan->deliveries);
     sender->step = STEP_CHECK_IN;

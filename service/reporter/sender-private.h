@@ -11,6 +11,7 @@
 typedef struct SenderSource {
     PlanSource plan;
     bool collecting;
+    bool late;   /* a report went without it */
     bool forced; /* a guest list that is to be sent even if it is not new */
 } SenderSource;
 

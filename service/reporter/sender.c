@@ -116,12 +116,25 @@ static bool is_heartbeat_due(Sender *sender)
            g_hash_table_size(sender_get_plan(sender)->deliveries) > 0;
 }
 
+/* A source that made a report wait once is not waited for again before it answers. */
 static uint64_t gather_until(const Sender *sender)
 {
-    for (unsigned i = 0; i < sender->sources->len; i++)
-        if (((SenderSource *)sender->sources->pdata[i])->collecting)
+    for (unsigned i = 0; i < sender->sources->len; i++) {
+        const SenderSource *source = sender->sources->pdata[i];
+
+        if (source->collecting && !source->late)
             return sender->gather_until;
+    }
     return 0;
+}
+
+static void note_late_sources(Sender *sender)
+{
+    for (unsigned i = 0; i < sender->sources->len; i++) {
+        SenderSource *source = sender->sources->pdata[i];
+
+        source->late = source->collecting;
+    }
 }
 
 /* What the server can do is asked before anything is sent, but not before each report of a busy day. */
@@ -166,6 +179,8 @@ void sender_decide(Sender *sender)
         arm_timer(sender, at);
         return;
     }
+    if (!sender->record->job_open)
+        note_late_sources(sender);
     if (sender->record->job_open)
         sender_ask_job(sender);
     else if (!knows_server(sender))
@@ -189,6 +204,7 @@ static void add_source(Sender *sender, const Mapping *mapping)
     SenderSource *source = g_new0(SenderSource, 1);
 
     source->plan.name = g_strdup(mapping->name);
+    source->plan.filter = mapping->hosts;
     g_ptr_array_add(sender->sources, source);
 }
 
@@ -275,7 +291,7 @@ void sender_take(Sender *sender, const char *name, Association *association)
 
     if (!source)
         return;
-    source->collecting = false;
+    source->collecting = source->late = false;
     if (association)
         association_ref(association);
     association_unref(source->plan.association);

@@ -126,6 +126,11 @@ def test_hung_source_does_not_hold_the_others_for_ever(fake_candlepin, run_sende
     sender.wait_for("sent")
     request, = fake_candlepin.check_ins()
     assert [h["hypervisorId"]["hypervisorId"] for h in request.json["hypervisors"]] == ["h1"]
+    sender.wait_settled()
+    # It is not waited for once more before it answers: sooner than the five seconds of a first wait.
+    sender.tell("expect", "esx1")
+    sender.take("esx1", host("h1", "g2"))
+    sender.wait_for("sent", count=2, timeout=4)
 
 
 def test_failed_source_is_left_alone_and_the_others_are_sent(fake_candlepin, run_sender):
@@ -183,6 +188,16 @@ def test_emptied_source_is_reported_as_empty(fake_candlepin, run_sender, state_d
     sender.wait_for("sent", count=2 if restart else 3)
     third = fake_candlepin.check_ins()[2].json["hypervisors"]
     assert [h["hypervisorId"]["hypervisorId"] for h in third] == ["h3"]
+
+
+def test_hosts_that_the_server_would_mix_up_are_told(run_sender):
+    sender = run_sender(sources=("a", "b"))
+    sender.tell("expect", "a")
+    sender.tell("expect", "b")
+    sender.take("a", host("h1", "g1", system="u-1"))
+    sender.take("b", host("h2", "g2", system="U-1"))
+    assert sender.wait_for("log", "h1 and h2 have the same system UUID")["number"] == 4
+    sender.wait_for("sent")
 
 
 def test_source_without_hosts_is_reported(fake_candlepin, run_sender):

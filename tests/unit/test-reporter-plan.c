@@ -122,6 +122,46 @@ static void test_hash_covers_what_is_gone(void **unused)
     assert_string_not_equal(fresh->hash, moved->hash);
 }
 
+/* exclude_hosts was set: the host is there, and perhaps somebody else's to report. */
+static void test_excluded_host_is_not_gone(void **unused)
+{
+    g_autoptr(State) state = state_new();
+    DestinationRecord *record = make_record(state);
+    PlanSource before = make_source("a", "h1", "g1", NULL), after = make_source("a", "h2", "g1", NULL);
+    g_autoptr(Association) owned = before.association;
+    g_autoptr(Association) owned_too = after.association;
+    g_autoptr(GPtrArray) deny = g_ptr_array_new();
+    g_autoptr(Filter) filter = NULL;
+    g_autoptr(Plan) plan = NULL;
+
+    g_ptr_array_add(deny, (char *)"h1");
+    after.filter = filter = filter_new(FILTER_WILDCARDS, NULL, deny);
+    accept_source(record, &before);
+    plan = plan_new(&after, 1, record);
+    assert_int_equal(plan->gone, 0);
+}
+
+static unsigned count_warnings(const char *id, const char *system, const char *other_id,
+                               const char *other_system)
+{
+    g_autoptr(State) state = state_new();
+    PlanSource sources[] = {make_source("a", id, "g1", system),
+                            make_source("b", other_id, "g2", other_system)};
+    g_autoptr(Association) owned = sources[0].association;
+    g_autoptr(Association) owned_too = sources[1].association;
+    g_autoptr(Plan) plan = plan_new(sources, 2, make_record(state));
+
+    return plan->warnings->len;
+}
+
+static void test_hosts_that_look_the_same(void **unused)
+{
+    assert_int_equal(count_warnings("h1", "u1", "h2", "u2"), 0);
+    assert_int_equal(count_warnings("h1", NULL, "h2", NULL), 0);
+    assert_int_equal(count_warnings("h1", "u1", "H1", "u2"), 1);
+    assert_int_equal(count_warnings("h1", "u1", "h2", "U1"), 1);
+}
+
 static void test_backoff(void **unused)
 {
     const uint64_t waits[] = {2, 4, 8, 16, 32, 60, 60};
@@ -143,6 +183,8 @@ int main(void)
         cmocka_unit_test(test_hosts_of_a_failed_source_are_not_gone),
         cmocka_unit_test(test_gone_hosts),
         cmocka_unit_test(test_hash_covers_what_is_gone),
+        cmocka_unit_test(test_excluded_host_is_not_gone),
+        cmocka_unit_test(test_hosts_that_look_the_same),
         cmocka_unit_test(test_backoff),
     };
 
