@@ -289,6 +289,7 @@ static void apply_event(Source *source, const SourceEvent *event)
         vm_guest_rebooted(vm);
         break;
     case VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE:
+        source_read_overtaken(source, vm);
         vm_set_memory_actual(vm, event->number * 1024);
         break;
     case VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE:

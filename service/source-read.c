@@ -151,6 +151,15 @@ static void start_reads(Source *source)
     }
 }
 
+void source_read_overtaken(Source *source, VM *vm)
+{
+    PendingRead *pending = g_hash_table_lookup(source->reads, vm->uuid);
+
+    vm->heard = ++source->serial;
+    if (pending)
+        pending->wanted = pending->running;
+}
+
 void source_read_vm(Source *source, const char *uuid)
 {
     PendingRead *pending = g_hash_table_lookup(source->reads, uuid);

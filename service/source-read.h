@@ -9,6 +9,10 @@
  * Wanting it again while a read runs makes that read's figures stale, and another one follows. */
 void source_read_vm(Source *source, const char *uuid);
 
+/* An event told a figure itself: what is being read or listed at the moment is older, and must not undo it.
+ * Nothing is read for it otherwise. */
+void source_read_overtaken(Source *source, VM *vm);
+
 /* Takes over a listing of all VMs: adds, changes and removes. It was asked for when the source's serial was
  * `since`; what was heard after that is newer. */
 void source_apply_listing(Source *source, GPtrArray *listing, uint64_t since);
