@@ -93,8 +93,7 @@ static void test_key_files(void **state)
 {
     Fixture *fixture = *state;
     const char *const bad[] = {"", "00\n00\n", "000102030405060708090a0b0c0d0e0f\nf0f1",
-                               "zz0102030405060708090a0b0c0d0e0f\n"
-                               "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"};
+                               "zz0102030405060708090a0b0c0d0e0f\nf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\n"};
     CipherKey key;
 
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {

@@ -43,8 +43,8 @@ static void test_needed_when_new_or_different(void **unused)
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
     PlanSource first = make_source("a", "h1", "g1", NULL), second = make_source("a", "h1", "g2", NULL);
-    g_autoptr(Association) owned = first.association;
-    g_autoptr(Association) owned_too = second.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned = first.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned_too = second.association;
 
     assert_true(plan_is_needed(&first, 1, record));
     accept_source(record, &first);
@@ -57,7 +57,7 @@ static void test_failed_source_needs_nothing(void **unused)
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
     PlanSource sources[] = {make_source("a", "h1", "g1", NULL), {.name = "b"}};
-    g_autoptr(Association) owned = sources[0].association;
+    g_autoptr(Association) G_GNUC_UNUSED owned = sources[0].association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &sources[0]);
@@ -72,7 +72,7 @@ static void test_hosts_of_a_failed_source_are_not_gone(void **unused)
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
     PlanSource before = make_source("a", "h1", "g1", NULL), failed = {.name = "a"};
-    g_autoptr(Association) owned = before.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &before);
@@ -88,8 +88,8 @@ static unsigned count_gone(const char *old_id, const char *old_system, const cha
     DestinationRecord *record = make_record(state);
     PlanSource before = make_source("a", old_id, "g1", old_system);
     PlanSource after = make_source("a", new_id, "g1", new_system);
-    g_autoptr(Association) owned = before.association;
-    g_autoptr(Association) owned_too = after.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &before);
@@ -112,8 +112,8 @@ static void test_hash_covers_what_is_gone(void **unused)
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
     PlanSource before = make_source("a", "h1", "g1", NULL), after = make_source("a", "h2", "g1", NULL);
-    g_autoptr(Association) owned = before.association;
-    g_autoptr(Association) owned_too = after.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
+    g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) fresh = plan_new(&after, 1, record);
     g_autoptr(Plan) moved = NULL;
 
