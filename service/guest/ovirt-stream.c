@@ -15,7 +15,7 @@ enum {
 
 struct OvirtStream {
     InboxItem item;         /* first; posted at most once at a time, see `posted` */
-    atomic_uint references; /* the loop's, libvirt's, and the inbox's while it is posted */
+    atomic_uint references; /* the loop's, and the inbox's while it is posted */
     Inbox *inbox;
     virStreamPtr stream;
 
@@ -34,6 +34,8 @@ struct OvirtStream {
     GQueue outgoing; /* of OvirtCommand */
     size_t outgoing_bytes;
     unsigned sent;
+    bool left; /* libvirt's thread is not in on_event() any more */
+    pthread_cond_t left_cond;
 };
 
 static void stream_unref(OvirtStream *stream)
@@ -47,6 +49,7 @@ static void stream_unref(OvirtStream *stream)
         ovirt_command_free(command);
     if (stream->incoming)
         g_string_free(stream->incoming, TRUE);
+    pthread_cond_destroy(&stream->left_cond);
     pthread_mutex_destroy(&stream->lock);
     inbox_unref(stream->inbox);
     g_free(stream);
@@ -197,11 +200,6 @@ static void on_event(virStreamPtr s, int events, void *userdata)
     post(stream);
 }
 
-static void on_event_free(void *userdata)
-{
-    stream_unref(userdata);
-}
-
 static OvirtStream *stream_new(virStreamPtr s, Inbox *inbox)
 {
     OvirtStream *stream = g_new0(OvirtStream, 1);
@@ -212,13 +210,40 @@ static OvirtStream *stream_new(virStreamPtr s, Inbox *inbox)
     stream->inbox = inbox_ref(inbox);
     stream->stream = s;
     pthread_mutex_init(&stream->lock, NULL);
+    pthread_cond_init(&stream->left_cond, NULL);
     g_queue_init(&stream->outgoing);
     return stream;
+}
+
+/* In libvirt's thread, where no callback of the stream can be running now. */
+static void on_left(int timer, void *userdata)
+{
+    OvirtStream *stream = userdata;
+
+    virEventRemoveTimeout(timer);
+    pthread_mutex_lock(&stream->lock);
+    stream->left = true;
+    pthread_cond_signal(&stream->left_cond);
+    pthread_mutex_unlock(&stream->lock);
+}
+
+/* A callback may be running, or about to, when its removal returns; and libvirt 9.0 never calls the function
+ * that virStreamEventAddCallback() takes for letting go of the userdata. A timer that runs out in the same
+ * thread comes after it. */
+static void wait_for_callback(OvirtStream *stream)
+{
+    if (virEventAddTimeout(0, on_left, stream, NULL) < 0)
+        return;
+    pthread_mutex_lock(&stream->lock);
+    while (!stream->left)
+        pthread_cond_wait(&stream->left_cond, &stream->lock);
+    pthread_mutex_unlock(&stream->lock);
 }
 
 static void stream_close(OvirtStream *stream)
 {
     (void)virStreamEventRemoveCallback(stream->stream);
+    wait_for_callback(stream);
     (void)virStreamAbort(stream->stream);
     virStreamFree(stream->stream);
     stream_unref(stream);
@@ -236,10 +261,8 @@ OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *
         return NULL;
     }
     stream = stream_new(s, inbox);
-    atomic_fetch_add(&stream->references, 1);
-    if (virStreamEventAddCallback(s, VIR_STREAM_EVENT_READABLE, on_event, stream, on_event_free) < 0) {
+    if (virStreamEventAddCallback(s, VIR_STREAM_EVENT_READABLE, on_event, stream, NULL) < 0) {
         *ret_error = virGetLastErrorCode();
-        stream_unref(stream);
         stream_close(stream);
         return NULL;
     }
