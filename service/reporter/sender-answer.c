@@ -173,6 +173,23 @@ static void log_result(Sender *sender, const CandlepinJob *job)
                sender->record->job_id, job->created, job->updated, job->unchanged, job->failed);
 }
 
+/* Another reporter, or an older run of this one, has a job under way; Candlepin takes one at a time for each
+ * owner. Its jobs may be hidden from us, so we come back later instead of looking at them. A single run waits
+ * for the other's job as long as for its own. */
+static void wait_for_other_job(Sender *sender, const char *message)
+{
+    uint64_t wait = backoff_delay(++sender->blocks, SENDER_RETRY_USEC, SENDER_BLOCKED_MAX_USEC);
+
+    sender_log(sender, LOG_INFO,
+               "the server still works on another report of this owner, next try in %" PRIu64 " s (%s)",
+               (wait + USEC_PER_SECOND - 1) / USEC_PER_SECOND, message ?: "");
+    sender->not_before = sender_now(sender) + wait;
+    if (sender->once && sender->not_before > sender->started_at + SENDER_ONCE_JOB_USEC) {
+        sender->given_up = true;
+        set_problem(sender, "send", g_strdup("the server still works on another report of this owner"));
+    }
+}
+
 static void finish_job(Sender *sender, const CandlepinJob *job)
 {
     DestinationRecord *record = sender->record;
@@ -189,7 +206,7 @@ static void finish_job(Sender *sender, const CandlepinJob *job)
     close_job(sender, job_state_to_string(job->state));
     rest(sender);
     if (job->state == JOB_BLOCKED)
-        wait_for(sender, choose_wait(sender, 0));
+        wait_for_other_job(sender, job->message);
     else if (why)
         refuse(sender, "job", "", hash, why);
     sender_save(sender);
@@ -308,20 +325,6 @@ static void open_job(Sender *sender, const CandlepinJob *job)
     sender->observer->sent(sender, job->id, sender->userdata);
 }
 
-/* Another reporter, or an older run of this one, has a job under way; Candlepin takes one at a time for each
- * owner. Its jobs may be hidden from us, so we come back later instead of looking at them. */
-static void handle_blocked(Sender *sender, const CandlepinJob *job)
-{
-    uint64_t wait = choose_wait(sender, 0);
-
-    sender_log(sender, LOG_INFO,
-               "the server still works on another report of this owner, next try in %" PRIu64 " s (%s)",
-               (wait + USEC_PER_SECOND - 1) / USEC_PER_SECOND, job->message);
-    wait_for(sender, wait);
-    if (sender->given_up)
-        set_problem(sender, "send", g_strdup("the server still works on another report of this owner"));
-}
-
 static void on_check_in(const CandlepinReply *reply, void *userdata)
 {
     Sender *sender = userdata;
@@ -333,13 +336,13 @@ static void on_check_in(const CandlepinReply *reply, void *userdata)
     } else if (reply->outcome != CANDLEPIN_OK) {
         handle_failure(sender, "send", reply);
     } else if (reply->job->state == JOB_BLOCKED) {
-        handle_blocked(sender, reply->job);
+        wait_for_other_job(sender, reply->job->message);
     } else if (!reply->job->id) {
         handle_failure(
             sender, "send",
             &(CandlepinReply){.outcome = CANDLEPIN_TROUBLE, .message = "the server's job has no id"});
     } else {
-        sender->failures = sender->denials = 0;
+        sender->failures = sender->denials = sender->blocks = 0;
         open_job(sender, reply->job);
         watch_job(sender, reply->job);
     }

@@ -38,6 +38,7 @@ struct Sender {
     GPtrArray *sources; /* of SenderSource */
     sd_event_source *timer;
     bool started;
+    uint64_t started_at;
 
     /* what is to be done */
     Plan *plan;       /* of what the sources say now; NULL: to be made anew */
@@ -61,6 +62,7 @@ struct Sender {
     bool guest_ids_plain;
     unsigned failures; /* in a row that may pass by themselves */
     unsigned denials;  /* in a row that need an administrator */
+    unsigned blocks;   /* in a row by other reports of the owner */
     unsigned polls;    /* of the open job */
 
     /* what to tell */

@@ -264,6 +264,7 @@ const Destination *sender_get_destination(const Sender *sender)
 void sender_start(Sender *sender)
 {
     sender->started = true;
+    sender->started_at = sender_now(sender);
     if (sender->destination->insecure)
         sender_log(
             sender, LOG_WARNING,

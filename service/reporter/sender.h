@@ -22,6 +22,8 @@
 /* After trouble with the server: the first wait and the longest one. */
 #define SENDER_RETRY_USEC (2 * USEC_PER_SECOND)
 #define SENDER_RETRY_MAX_USEC (15 * 60 * USEC_PER_SECOND)
+/* The longest wait for another report of the same owner. */
+#define SENDER_BLOCKED_MAX_USEC (60 * USEC_PER_SECOND)
 /* The longest wait that a server may ask for. */
 #define SENDER_RETRY_AFTER_MAX_USEC (3600 * USEC_PER_SECOND)
 /* Between two looks at a job; the server keeps jobs for days, we do not. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs one sender against a server, told on standard input what its sources say:
+/* Runs a sender against a server, told on standard input what its sources say:
  *
  *     take SOURCE FILE   the source collected what virt-who's fake type reads from FILE
  *     guests SOURCE FILE the same as the guest list of this host
@@ -8,7 +8,12 @@
  *     expect SOURCE      the source begins to collect
  *     tick, force        as the functions of sender.h
  *
- * and tells on standard output, one JSON object in a line, what the observer is told. */
+ * or, where sources are given as NAME:FILE, a whole schedule with sources of the type fake:
+ *
+ *     report, force      everything now; also what is not new
+ *     status             tells one event "status" for each source
+ *
+ * It tells on standard output, one JSON object in a line, what the observer is told. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,14 +27,16 @@
 #include <json-c/json.h>
 
 #include "service/cleanup.h"
+#include "service/reporter/schedule.h"
 #include "service/reporter/sender.h"
 
 #define LINE_MAX_BYTES 4096
 
 typedef struct Driver {
     sd_event *event;
-    Sender *sender;
-    bool once;
+    Sender *sender; /* one of the two */
+    Schedule *schedule;
+    Settings *settings;
     GString *input;
 } Driver;
 
@@ -153,6 +160,63 @@ static void obey(Driver *driver, const char *line)
     }
 }
 
+static void on_schedule_log(int priority, const char *message, void *userdata)
+{
+    tell("log", "message", message, priority);
+}
+
+static void on_schedule_changed(const Mapping *mapping, void *userdata)
+{
+}
+
+static void on_schedule_sent(const Mapping *mapping, const char *job, void *userdata)
+{
+    tell("sent", "mapping", mapping->name, 0);
+}
+
+static void on_schedule_failed(const Mapping *mapping, const char *stage, const char *message, void *userdata)
+{
+    g_autofree char *text = g_strdup_printf("%s: %s: %s", mapping->name, stage, message);
+
+    tell("failed", "message", text, 0);
+}
+
+static void on_schedule_finished(bool all_well, void *userdata)
+{
+    tell("finished", NULL, NULL, all_well);
+}
+
+static const ScheduleObserver schedule_observer = {
+    .log = on_schedule_log,
+    .changed = on_schedule_changed,
+    .sent = on_schedule_sent,
+    .failed = on_schedule_failed,
+    .finished = on_schedule_finished,
+};
+
+static void tell_status(Driver *driver)
+{
+    for (unsigned i = 0; i < driver->settings->mappings->len; i++) {
+        const Mapping *mapping = driver->settings->mappings->pdata[i];
+        g_autofree char *text = NULL;
+        MappingStatus status;
+
+        schedule_get_status(driver->schedule, mapping, &status);
+        text = g_strdup_printf("%s: source %s, %u hosts, %u guests, destination %s, job %s", mapping->name,
+                               status.source_problem ?: "well", status.hypervisors, status.guests,
+                               status.destination_problem ?: "well", status.last_job_status ?: "none");
+        tell("status", "message", text, status.last_send > 0);
+    }
+}
+
+static void obey_schedule(Driver *driver, const char *line)
+{
+    if (strcmp(line, "status") == 0)
+        tell_status(driver);
+    else
+        schedule_report(driver->schedule, NULL, strcmp(line, "force") == 0);
+}
+
 static int on_input(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     Driver *driver = userdata;
@@ -167,7 +231,10 @@ static int on_input(sd_event_source *source, int fd, uint32_t events, void *user
     g_string_append_len(driver->input, buffer, n);
     while ((end = strchr(driver->input->str, '\n'))) {
         *end = '\0';
-        obey(driver, driver->input->str);
+        if (driver->schedule)
+            obey_schedule(driver, driver->input->str);
+        else
+            obey(driver, driver->input->str);
         g_string_erase(driver->input, 0, end - driver->input->str + 1);
     }
     return 0;
@@ -216,37 +283,70 @@ static void set_option(Destination *destination, SenderOptions *options, const c
         *state = value;
 }
 
+/* NAME, or NAME:FILE. */
+static void add_mapping(Destination *destination, char *argument)
+{
+    Mapping *mapping = g_new0(Mapping, 1);
+    char *colon = strchr(argument, ':');
+
+    mapping->name = argument;
+    mapping->destination = destination;
+    if (colon) {
+        *colon = '\0';
+        mapping->type = (char *)"fake";
+        mapping->fake_file = colon + 1;
+        mapping->is_hypervisor = true;
+    }
+    g_ptr_array_add(destination->mappings, mapping);
+}
+
+static int start(Driver *driver, HttpEngine *engine, const SenderOptions *options)
+{
+    const Mapping *first = options->destination->mappings->pdata[0];
+    int r;
+
+    if (!first->fake_file) {
+        driver->sender = sender_new(driver->event, engine, options);
+        sender_start(driver->sender);
+        return 0;
+    }
+    r = schedule_new(driver->event, driver->settings, options->state, options->once, &schedule_observer,
+                     driver, &driver->schedule);
+    if (r >= 0)
+        schedule_start(driver->schedule);
+    return r;
+}
+
 static void on_state_message(int priority, const char *message, void *userdata)
 {
     tell("log", "message", message, priority);
 }
 
-/* Arguments: NAME=VALUE options, and names of sources. */
+/* Arguments: NAME=VALUE options, and sources. */
 int main(int argc, char *argv[])
 {
     Destination destination = {.hostname = (char *)"localhost", .timeout = 20, .name = (char *)"test"};
     SenderOptions options = {.reporter_id = "test-reporter", .interval = 3600, .observer = &observer};
+    g_autoptr(GPtrArray) destinations = g_ptr_array_new();
+    g_autoptr(GPtrArray) mappings = g_ptr_array_new_with_free_func(g_free);
+    Settings settings = {.mappings = mappings, .destinations = destinations};
     _cleanup_(sd_event_unrefp) sd_event *event = NULL;
     g_autoptr(HttpEngine) engine = NULL;
-    g_autoptr(Sender) sender = NULL;
     g_autoptr(State) state = NULL;
     const char *directory = NULL;
-    Driver driver = {0};
+    Driver driver = {.settings = &settings};
     sigset_t signals;
     int r;
 
-    destination.mappings = g_ptr_array_new_with_free_func(g_free);
+    destination.mappings = mappings;
+    g_ptr_array_add(destinations, &destination);
     for (int i = 1; i < argc; i++) {
         g_auto(GStrv) pair = g_strsplit(argv[i], "=", 2);
-        Mapping *mapping;
 
-        if (pair[1]) {
+        if (pair[1])
             set_option(&destination, &options, &directory, pair[0], strchr(argv[i], '=') + 1);
-            continue;
-        }
-        mapping = g_new0(Mapping, 1);
-        mapping->name = argv[i];
-        g_ptr_array_add(destination.mappings, mapping);
+        else
+            add_mapping(&destination, argv[i]);
     }
     r = directory ? state_open(directory, on_state_message, NULL, &state) : 0;
     if (r < 0) {
@@ -261,18 +361,19 @@ int main(int argc, char *argv[])
     if (sd_event_new(&event) < 0 || http_engine_new(event, &engine) < 0 ||
         sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL) < 0)
         return EXIT_FAILURE;
+    settings.interval = options.interval;
+    settings.reporter_id = (char *)options.reporter_id;
     options.destination = &destination;
     options.state = state;
     driver.event = event;
     driver.input = g_string_new(NULL);
-    driver.sender = sender = sender_new(event, engine, &options);
-    if (sd_event_add_io(event, NULL, STDIN_FILENO, EPOLLIN, on_input, &driver) < 0)
+    if (start(&driver, engine, &options) < 0 ||
+        sd_event_add_io(event, NULL, STDIN_FILENO, EPOLLIN, on_input, &driver) < 0)
         return EXIT_FAILURE;
-    sender_start(sender);
     r = sd_event_loop(event);
     tell("end", NULL, NULL, r);
-    g_clear_pointer(&sender, sender_free);
-    g_ptr_array_unref(destination.mappings);
+    sender_free(driver.sender);
+    schedule_free(driver.schedule);
     g_string_free(driver.input, TRUE);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

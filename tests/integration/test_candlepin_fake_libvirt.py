@@ -66,6 +66,24 @@ def test_hung_name_server_does_not_stop_the_loop(reporter, workplace, fake_candl
     assert "in time" in problems["b"] or "not known" in problems["b"]
 
 
+# -- two users of one owner -------------------------------------------------------------------------
+
+def test_users_of_one_owner_take_turns(reporter, fake_candlepin):
+    """Foreman writes an account into each file: two reports of one owner, of which the server takes one at a time."""
+    fake_candlepin.users["second"] = (PASSWORD, "acme")
+    reporter.fake("a", host("h1", guest("g1")))
+    path = reporter.say("b", host("h2", guest("g2")))
+    reporter.section("b", f"type=fake\nfile={path}\nowner=acme\nrhsm_username=second\nrhsm_password={PASSWORD}",
+                     account=False)
+    result = reporter.run("-o")
+    assert result.returncode == 0, result.stderr
+    assert set(fake_candlepin.owners["acme"]) == {"h1", "h2"}
+    assert all(j.state == "FINISHED" or "blocked" in j.result_data for j in fake_candlepin.jobs.values())
+    checked = len(fake_candlepin.check_ins())
+    assert reporter.run("-o").returncode == 0
+    assert len(fake_candlepin.check_ins()) == checked
+
+
 # -- real libvirtds ---------------------------------------------------------------------------------
 
 DOMAIN = """<domain type='{kind}'><name>{name}</name><uuid>{uuid}</uuid><memory>8192</memory><vcpu>1</vcpu>
