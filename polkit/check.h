@@ -40,7 +40,7 @@ Check *check_free(Check *c);
  * deadline is the question's, and polkit's death is an error from the bus daemon. */
 int check_ask(Check *c, sd_bus *bus, const CheckSubject *subject, sd_bus_message_handler_t done);
 
-/* Asks polkit to close the dialog and answer now. Nobody waits for the outcome. */
+/* Asks polkit to close the dialog and answer now. For a caller that is still there: see inquiry_end(). */
 void check_cancel(const Check *c, sd_bus *bus);
 
 /* What a reply means; *ret_text is polkit's own text for CHECK_UNDECIDED, owned by the reply, else NULL. */

@@ -7,9 +7,11 @@
 #include "service/cleanup.h"
 #include "service/log.h"
 
-/* What polkit decides by itself takes milliseconds; past this it is stopped or its rules hang. The time
- * counts from the call on, so waiting for a slot is in it. */
-#define PLAIN_DEADLINE_USEC (10 * UINT64_C(1000000))
+/* What polkit decides by itself takes milliseconds; past this it is stopped. A rule that hangs gets 15 s from
+ * polkit, which answers nobody else meanwhile: their calls shall outlast that, and still be answered before
+ * the 25 s at which most clients give up. The time counts from the call on, so waiting for a slot is in it.
+ */
+#define PLAIN_DEADLINE_USEC (20 * UINT64_C(1000000))
 /* How long a human may take, from the moment that one has to be asked. */
 #define INTERACTIVE_DEADLINE_USEC (300 * UINT64_C(1000000))
 
@@ -20,19 +22,18 @@ static void check_forget(Authority *a, Check *c)
     check_free(c);
 }
 
-/* The question needs its check no longer. One that polkit is working on keeps its slot until the answer. */
+/* The question needs its check no longer. One that polkit is working on keeps its slot until the answer, and
+ * nobody waits for that. */
 static void drop_check(Question *q)
 {
-    Authority *a = q->authority;
     Check *c = TAKE_PTR(q->check);
 
     if (!c)
         return;
-    if (c->ticket.flying) {
+    if (c->ticket.flying)
         c->question = NULL;
-        check_cancel(c, a->bus);
-    } else
-        check_forget(a, c);
+    else
+        check_forget(q->authority, c);
 }
 
 void inquiry_leave_sender(Question *q)
@@ -82,10 +83,12 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *userdat
 {
     Question *q = userdata;
     Authority *a = q->authority;
+    bool human = q->check && q->check->ticket.kind == QUEUE_INTERACTIVE;
 
+    if (human && q->check->ticket.flying)
+        check_cancel(q->check, a->bus);
     question_refuse(q, SD_BUS_ERROR_ACCESS_DENIED,
-                    q->check && q->check->ticket.kind == QUEUE_INTERACTIVE ? "nobody authenticated in time"
-                                                                           : "polkit does not answer");
+                    human ? "nobody authenticated in time" : "polkit does not answer");
     inquiry_deliver(q);
     inquiry_pump(a);
     return 0;

@@ -23,7 +23,10 @@ void inquiry_rate_limit(Question *q);
 /* The caller's departure ends the question no more. */
 void inquiry_leave_sender(Question *q);
 
-/* Forgets the question wherever it is, and frees it. What polkit is asked is withdrawn. */
+/* Forgets the question wherever it is, and frees it. A dialog is not withdrawn here: questions end early
+ * because their caller has left the bus, or we do, and polkit follows both by itself. To cancel the check
+ * beside that makes polkitd (122, with GLib 2.74) cancel it twice at the same moment, on which it can lock up
+ * for good. */
 void inquiry_end(Question *q);
 
 /* Event handler, userdata Authority: ends what handlers did not fetch in their second run. */

@@ -48,7 +48,7 @@ class Agent:
     def questions(self):
         return [event for event in self.events if event["event"] == "question"]
 
-    def wait(self, event, count=1, timeout=10):
+    def wait(self, event, count=1, timeout=20):
         wait_until(lambda: sum(seen["event"] == event for seen in self.events) >= count, timeout,
                    lambda: f"{count} x {event} of the agent\n{self.process.log()}")
 

@@ -17,11 +17,12 @@ def deadline(seconds):
     return time.monotonic() + seconds * FACTOR
 
 
-def wait_until(condition, timeout=10, what=None, poll=POLL):
+def wait_until(condition, timeout=20, what=None, poll=POLL):
     """Call condition() until it returns something true, and return that.
 
     An exception out of condition() is raised at once: to wait through errors, catch them in it.
-    what may be a callable; it is only evaluated to describe a failure.
+    By default it waits longer than polkitd 122 stands still when it misses the end of a rule's run, as happens once
+    in some thousand checks: 15 s. what may be a callable; it is only evaluated to describe a failure.
     """
     end = deadline(timeout)
     while True:
