@@ -34,7 +34,8 @@ def unfilled(text):
 # -- programs' options --------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("program, page", [("service/guestbusd", "guestbusd.8"),
-                                           ("cli/guestbusctl/guestbusctl", "guestbusctl.1")])
+                                           ("cli/guestbusctl/guestbusctl", "guestbusctl.1"),
+                                           ("cli/report/guestbus-report", "guestbus-report.8")])
 def test_every_option_is_documented(world, program, page):
     text = subprocess.run([world.executable(program), "--help"], check=True, capture_output=True, text=True).stdout
     options = set(re.findall(r"--[a-z][a-z-]+", text))
