@@ -142,6 +142,7 @@ class Guestbusd:
         self._check(status)
 
     def kill(self):
+        self.expect_failure = True
         self.process.kill()
         self.notifications.close()
 
@@ -168,8 +169,8 @@ class Guestbusd:
         try:
             if self.process.alive:
                 self.stop()
-            else:
-                killed_by_us = self.process.popen.returncode == -9
-                self._check(0 if killed_by_us else self.process.popen.returncode)
+            elif not self.expect_failure:
+                raise AssertionError(f"{self.name} ended by itself with {self.process.popen.returncode}\n"
+                                     f"{self.log()}")
         finally:
             self.notifications.close()
