@@ -183,7 +183,8 @@ static int put_aside(const State *state, int directory, StateMessage tell, void 
     return 0;
 }
 
-/* Root may report once by hand in the directory of the service's user, who must be able to go on from there. */
+/* Root may report once by hand in the directory of the service's user, who must be able to go on from there.
+ */
 static int hand_over(int fd, int directory)
 {
     struct stat owner;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "service/cleanup.h"
 #include "service/reporter/backoff.h"
 #include "service/reporter/plan.h"
 
@@ -33,6 +34,11 @@ static PlanSource make_source(const char *name, const char *host_id, const char 
     return source;
 }
 
+static void release_source(PlanSource *source)
+{
+    association_unref(source->association);
+}
+
 static void accept_source(DestinationRecord *record, const PlanSource *source)
 {
     g_hash_table_replace(record->accepted, g_strdup(source->name), plan_describe(source));
@@ -42,7 +48,8 @@ static void test_needed_when_new_or_different(void **unused)
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource first = make_source("a", "h1", "g1", NULL), second = make_source("a", "h1", "g2", NULL);
+    _cleanup_(release_source) PlanSource first = make_source("a", "h1", "g1", NULL);
+    _cleanup_(release_source) PlanSource second = make_source("a", "h1", "g2", NULL);
     g_autoptr(Association) G_GNUC_UNUSED owned = first.association;
     g_autoptr(Association) G_GNUC_UNUSED owned_too = second.association;
 
@@ -56,7 +63,8 @@ static void test_failed_source_needs_nothing(void **unused)
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource sources[] = {make_source("a", "h1", "g1", NULL), {.name = "b"}};
+    _cleanup_(release_source) PlanSource good = make_source("a", "h1", "g1", NULL);
+    PlanSource sources[] = {good, {.name = "b"}};
     g_autoptr(Association) G_GNUC_UNUSED owned = sources[0].association;
     g_autoptr(Plan) plan = NULL;
 
@@ -71,7 +79,8 @@ static void test_hosts_of_a_failed_source_are_not_gone(void **unused)
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource before = make_source("a", "h1", "g1", NULL), failed = {.name = "a"};
+    _cleanup_(release_source) PlanSource before = make_source("a", "h1", "g1", NULL);
+    PlanSource failed = {.name = "a"};
     g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
     g_autoptr(Plan) plan = NULL;
 
@@ -86,8 +95,8 @@ static unsigned count_gone(const char *old_id, const char *old_system, const cha
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource before = make_source("a", old_id, "g1", old_system);
-    PlanSource after = make_source("a", new_id, "g1", new_system);
+    _cleanup_(release_source) PlanSource before = make_source("a", old_id, "g1", old_system);
+    _cleanup_(release_source) PlanSource after = make_source("a", new_id, "g1", new_system);
     g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
     g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) plan = NULL;
@@ -111,7 +120,8 @@ static void test_hash_covers_what_is_gone(void **unused)
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource before = make_source("a", "h1", "g1", NULL), after = make_source("a", "h2", "g1", NULL);
+    _cleanup_(release_source) PlanSource before = make_source("a", "h1", "g1", NULL);
+    _cleanup_(release_source) PlanSource after = make_source("a", "h2", "g1", NULL);
     g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
     g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) fresh = plan_new(&after, 1, record);
@@ -127,9 +137,8 @@ static void test_excluded_host_is_not_gone(void **unused)
 {
     g_autoptr(State) state = state_new();
     DestinationRecord *record = make_record(state);
-    PlanSource before = make_source("a", "h1", "g1", NULL), after = make_source("a", "h2", "g1", NULL);
-    g_autoptr(Association) owned = before.association;
-    g_autoptr(Association) owned_too = after.association;
+    _cleanup_(release_source) PlanSource before = make_source("a", "h1", "g1", NULL);
+    _cleanup_(release_source) PlanSource after = make_source("a", "h2", "g1", NULL);
     g_autoptr(GPtrArray) deny = g_ptr_array_new();
     g_autoptr(Filter) filter = NULL;
     g_autoptr(Plan) plan = NULL;
@@ -145,10 +154,9 @@ static unsigned count_warnings(const char *id, const char *system, const char *o
                                const char *other_system)
 {
     g_autoptr(State) state = state_new();
-    PlanSource sources[] = {make_source("a", id, "g1", system),
-                            make_source("b", other_id, "g2", other_system)};
-    g_autoptr(Association) owned = sources[0].association;
-    g_autoptr(Association) owned_too = sources[1].association;
+    _cleanup_(release_source) PlanSource first = make_source("a", id, "g1", system);
+    _cleanup_(release_source) PlanSource second = make_source("b", other_id, "g2", other_system);
+    PlanSource sources[] = {first, second};
     g_autoptr(Plan) plan = plan_new(sources, 2, make_record(state));
 
     return plan->warnings->len;
