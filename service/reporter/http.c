@@ -285,10 +285,13 @@ static char *translate_no_proxy(const char *no_proxy)
 static int set_proxy(CURL *easy, const HttpPeer *peer)
 {
     g_autofree char *no_proxy = translate_no_proxy(peer->no_proxy);
+    bool bare_ipv6 = peer->proxy_host && strchr(peer->proxy_host, ':') && *peer->proxy_host != '[';
+    g_autofree char *proxy =
+        bare_ipv6 ? g_strdup_printf("[%s]", peer->proxy_host) : g_strdup(peer->proxy_host);
 
     SET(CURLOPT_NOPROXY, no_proxy);
-    SET(CURLOPT_PROXY, peer->proxy_host ?: "");
-    if (!peer->proxy_host)
+    SET(CURLOPT_PROXY, proxy ?: "");
+    if (!proxy)
         return 0;
     SET(CURLOPT_PROXYTYPE, (long)CURLPROXY_HTTP);
     SET(CURLOPT_PROXYPORT, (long)peer->proxy_port);

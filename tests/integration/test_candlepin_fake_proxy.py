@@ -40,6 +40,14 @@ def test_proxy_without_password(open_proxy, fake_candlepin, run_sender):
     assert fake_candlepin.connections == 1
 
 
+def test_proxy_at_an_ipv6_address(run_proxy, fake_candlepin, run_sender):
+    proxy = run_proxy(address="::1")
+    sender = run_sender(proxy="::1", proxy_port=proxy.port)
+    sender.take("esx1", host("h1", "g1"))
+    sender.wait_for("sent")
+    assert f"localhost:{fake_candlepin.port}" in proxy.tunnels()
+
+
 def test_proxy_with_password(closed_proxy, fake_candlepin, run_sender):
     sender = run_sender(**through(closed_proxy, proxy_user="squire", proxy_password="opensesame"))
     sender.take("esx1", host("h1", "g1"))

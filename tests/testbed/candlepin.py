@@ -228,7 +228,7 @@ class Candlepin:
         self.deleted = set()    # consumers
         self.consumers = {}     # uuid -> what was PUT
         self.jobs = {}
-        self.job_steps = ["CREATED", "RUNNING", "FINISHED"]
+        self.job_steps = ["CREATED", "FINISHED"]
         self.hold_jobs = False
         self.failed_update = []
         self.requests = []

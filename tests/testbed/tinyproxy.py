@@ -12,23 +12,26 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def is_open(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+def is_open(port, address="127.0.0.1"):
+    try:
+        socket.create_connection((address, port)).close()
+        return True
+    except OSError:
+        return False
 
 
 class Tinyproxy:
-    def __init__(self, world, user=None, password=None):
+    def __init__(self, world, user=None, password=None, address="127.0.0.1"):
         self.port = free_port()
         self.log = world.dir / (world.unique("tinyproxy") + ".log")
         config = self.log.with_suffix(".conf")
-        lines = [f"Port {self.port}", "Listen 127.0.0.1", "Timeout 60", "LogLevel Connect", "Allow 127.0.0.1",
+        lines = [f"Port {self.port}", f"Listen {address}", "Timeout 60", "LogLevel Connect", f"Allow {address}",
                  "ViaProxyName \"tinyproxy\""]
         if user:
             lines.append(f"BasicAuth {user} {password}")
         config.write_text("\n".join(lines) + "\n")
         self.process = Process(world, self.log.stem, ["tinyproxy", "-d", "-c", config], log=self.log)
-        wait_until(lambda: is_open(self.port), what="tinyproxy listening")
+        wait_until(lambda: is_open(self.port, address), what="tinyproxy listening")
 
     def tunnels(self):
         """What it was asked to connect to."""
