@@ -306,12 +306,12 @@ int ovirt_stream_send(OvirtStream *stream, OvirtCommand *command)
         pthread_mutex_unlock(&stream->lock);
         return -ENOBUFS;
     }
-    g_queue_push_tail(&stream->outgoing, command);
+    stream->carried += command->length;
     stream->outgoing_bytes += command->length;
+    g_queue_push_tail(&stream->outgoing, command); /* libvirt's thread's from the unlock on */
     watch = !stream->watching_writable && !stream->ended;
     stream->watching_writable = true;
     pthread_mutex_unlock(&stream->lock);
-    stream->carried += command->length;
     if (watch)
         (void)virStreamEventUpdateCallback(stream->stream,
                                            VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_WRITABLE);
