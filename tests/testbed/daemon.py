@@ -72,6 +72,7 @@ class Guestbusd:
         self.process = None
         self.notifications = None
         self._starts = 0
+        self._asked_to_end = False
 
     def write_config(self, text):
         self.config_path.write_text(CONFIG + text, encoding="utf-8")
@@ -99,6 +100,7 @@ class Guestbusd:
     def start(self, wait=True):
         """Start it; with wait, until it is READY and owns its name."""
         self._starts += 1
+        self._asked_to_end = False
         notify = self.dir / "notify"
         notify.unlink(missing_ok=True)
         self.notifications = Notifications(notify)
@@ -138,6 +140,7 @@ class Guestbusd:
 
     def stop(self):
         """SIGTERM; anything but exit status 0 is an error, and so is a sanitizer's report."""
+        self._asked_to_end = True
         status = self.process.stop(30)
         self._check(status)
 
@@ -169,7 +172,7 @@ class Guestbusd:
         try:
             if self.process.alive:
                 self.stop()
-            elif not self.expect_failure:
+            elif not self.expect_failure and not self._asked_to_end:
                 raise AssertionError(f"{self.name} ended by itself with {self.process.popen.returncode}\n"
                                      f"{self.log()}")
         finally:
