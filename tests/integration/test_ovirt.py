@@ -339,3 +339,27 @@ def test_hostile_values_stay_within_their_share(agent, start, client, machine):
              if objects.get_child_value(n).get_child_value(0).get_string() == machine.path]
     print(f"one VM with a hostile guest: {sizes[0]} bytes")
     assert len(sizes) == 1 and sizes[0] <= 8192
+
+
+def test_channel_that_carried_all_it_may(agent, start, client, machine):
+    """Long before QEMU's buffer for a guest that does not read is full, the channel is opened anew."""
+    agent.beat(0.5)
+    daemon = start()
+    wait(client, machine, "Responsive", True)
+    long = "\u00fc" * 500   # six bytes a character on the wire
+    refusals = 0
+
+    def login():
+        nonlocal refusals
+        if is_refused("Busy", act, client, machine, "Login", "(ssa{sv})", long, long):
+            refusals += 1
+        return refusals
+    wait_until(login, 60, "the channel is worn out")
+    daemon.wait_log("(?s)is open.*was closed.*is open")
+    wait_until(lambda: not is_refused("AgentUnresponsive", act, client, machine, "LockScreen"), 30,
+               "the agent is told things again", 0.5)
+    # No line was cut: each is whole and one of ours.
+    agent.wait_heard("lock-screen")
+    lines = agent.heard().splitlines()
+    assert sum("login" in line for line in lines) >= 10
+    assert all(line.startswith("{") and line.endswith("}") for line in lines)
