@@ -145,20 +145,25 @@ static void start_suspects(Source *source)
     }
 }
 
+/* Whose turn comes first: those that somebody waits for, then those that are the most likely to answer. One
+ * that missed a single answer must not wait behind a crowd of mute ones. */
+static int compare_suspects(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const GuestPoll *x = ((const VM *)a)->poll, *y = ((const VM *)b)->poll;
+
+    if (!x->refreshes != !y->refreshes)
+        return x->refreshes ? -1 : 1;
+    return (x->pace.misses > y->pace.misses) - (x->pace.misses < y->pace.misses);
+}
+
 static void ask(VM *vm)
 {
-    GuestPoll *poll = vm->poll;
-    GQueue *suspects = &vm->source->guests.suspects;
-
-    if (!is_suspect(poll)) {
+    if (!is_suspect(vm->poll)) {
         start_query(vm);
         return;
     }
-    poll->waiting = true;
-    if (poll->refreshes) /* somebody waits for it */
-        g_queue_push_head(suspects, vm);
-    else
-        g_queue_push_tail(suspects, vm);
+    vm->poll->waiting = true;
+    g_queue_insert_sorted(&vm->source->guests.suspects, vm, compare_suspects, NULL);
     start_suspects(vm->source);
 }
 
@@ -348,7 +353,7 @@ int guest_poll_refresh(VM *vm, GuestRefreshDone done, void *userdata, Failure *f
     }
     if (guest_refreshes_add(vm, &vm->poll->refreshes, done, userdata, failure) < 0)
         return -1;
-    if (vm->poll->waiting) { /* it goes to the head of the queue */
+    if (vm->poll->waiting) { /* its place in the queue is another one now */
         stop_waiting(vm);
         ask(vm);
     } else

@@ -2,6 +2,7 @@
 """Guests without a machine: libvirtd's real QEMU driver, with fake_qemu.py in QEMU's place."""
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .libvirtd import name_uuid
@@ -75,6 +76,15 @@ class FakeMachine:
         self.domain.create()
         return self
 
-    def destroy(self):
-        if self.domain.isActive():
-            self.domain.destroy()
+
+
+def destroy_all(machines):
+    """libvirtd takes up to two seconds to bury each, and buries a few at once for each of its clients."""
+    def destroy(machine):
+        connection = machine.libvirtd.connect()
+        domain = connection.lookupByUUIDString(machine.uuid)
+        if domain.isActive():
+            domain.destroy()
+        connection.close()
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(destroy, machines))
