@@ -12,10 +12,6 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
-/* A peer that says nothing for 30 s is gone: a stopped libvirtd is noticed within 45 s. */
-#define KEEPALIVE_INTERVAL_SECONDS 10
-#define KEEPALIVE_COUNT 3
-
 typedef struct Attempt {
     ConnectResult *result;
     SourceConfig *config;
@@ -62,9 +58,8 @@ static virConnectPtr open_one(const SourceConfig *config, bool *ret_remote)
     virConnectAuth auth = {wanted, G_N_ELEMENTS(wanted), answer_credentials, (void *)config};
     virConnectPtr connection = virConnectOpenAuth(config->uri, &auth, config->read_only ? VIR_CONNECT_RO : 0);
 
-    /* Drivers that live in this process have nothing to keep alive, and say so. */
-    *ret_remote =
-        connection && virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT) >= 0;
+    /* Turned off, see source-probe.h; a driver in this process has none, and says so. */
+    *ret_remote = connection && virConnectSetKeepAlive(connection, 0, 0) >= 0;
     return connection;
 }
 
@@ -141,16 +136,14 @@ static void watch_close(ConnectResult *result, virConnectPtr connection)
  * between. */
 static int connect_all(ConnectResult *result, const SourceConfig *config)
 {
-    bool remote;
-
-    result->control = open_one(config, &remote);
+    result->control = open_one(config, &result->remote);
     if (!result->control)
         return -1;
-    result->agent = open_one(config, &remote);
+    result->agent = open_one(config, &result->remote);
     if (!result->agent)
         return -1;
     /* A driver in this process has nothing to lose; it would take the callback and never let go of it. */
-    if (remote) {
+    if (result->remote) {
         watch_close(result, result->control);
         watch_close(result, result->agent);
     }

@@ -11,6 +11,7 @@ struct ConnectResult {
     SourceLink *link;
     unsigned generation;
     virConnectPtr control, agent; /* both or none */
+    bool remote;                  /* a daemon is at the other end, and not a driver in this process */
     char *error;
     bool has_lifecycle_events;
     int callbacks[8];

@@ -8,6 +8,7 @@
 #include "service/manager.h"
 #include "service/qmp/feed.h"
 #include "service/source-connect.h"
+#include "service/source-probe.h"
 #include "service/source-read.h"
 #include "service/vm-guest.h"
 
@@ -94,6 +95,7 @@ static void drop_connection(Source *source)
     source_reads_clear(source);
     guest_balloons_drop(source);
     source->sweep_timer = sd_event_source_disable_unref(source->sweep_timer);
+    source_probe_stop(source);
     g_hash_table_iter_init(&iter, source->vms);
     while (g_hash_table_iter_next(&iter, NULL, &vm))
         vm_set_domain(vm, NULL);
@@ -281,6 +283,8 @@ void source_connected(Source *source, ConnectResult *result)
               source->public_uri, g_hash_table_size(source->vms));
     source_read_host(source);
     source_sweep_start(source);
+    if (result->remote)
+        source_probe_start(source);
     settle(source);
 }
 

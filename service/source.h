@@ -75,11 +75,12 @@ struct Source {
     int callbacks[8];
     unsigned callback_count;
     int qmp_callback; /* -1: there is none */
-    Lane *control_lane, *slow_lane, *agent_lane;
+    Lane *control_lane, *slow_lane, *agent_lane, *probe_lane;
+    unsigned probes_out, probe_looks; /* see source-probe.h */
 
     bool connecting;
     unsigned attempt;
-    sd_event_source *retry_timer, *try_deadline, *sweep_timer;
+    sd_event_source *retry_timer, *try_deadline, *sweep_timer, *probe_timer;
 
     QMPFeed *qmp; /* NULL when there was no descriptor for it */
     bool has_qmp; /* the driver and the connection have QMP events; holds while disconnected */

@@ -88,6 +88,9 @@ def test_libvirtd_stopped(sources, client):
     path = sources.path("faulty0000")
     sources.faulty.freeze()
     stuck = client.start("Pause", "(a{sv})", {}, path=path, interface=VM)
+    # Several calls in flight on the dying connection: what libvirt's own keepalive does not survive.
+    others = [client.start(method, "(a{sv})", {}, path=sources.path(name), interface=VM)
+              for name in ("faulty0001", "faulty0002") for method in ("Resume", "Reset")]
     # Order, not time: the sound source answers any number of calls before the stuck one has its answer.
     for _ in range(20):
         sources.check_sound_is_served()
@@ -96,6 +99,9 @@ def test_libvirtd_stopped(sources, client):
     with pytest.raises(BusError) as error:
         stuck.result()
     assert error.value.name in (ERROR + "Timeout", ERROR + "SourceDisconnected")
+    for other in others:
+        with pytest.raises(BusError):
+            other.result()
     sources.wait_connected(False, KEEPALIVE)
     sources.check_sound_is_served()
 
