@@ -89,8 +89,14 @@ static void note_last_job(Operation *operation, VM *vm)
 /* The model takes over what the worker read after the call, before the caller hears of it. */
 static void take_figures(Operation *operation, Source *source, VM *vm)
 {
+    VMState before = vm->state;
+
     if (operation->figures_known)
         vm_set_figures(vm, &operation->figures, manager_now());
+    if (vm->state != before) {
+        vm->left = before;
+        vm->left_at = manager_now();
+    }
     source_read_vm(source, vm->uuid);
 }
 

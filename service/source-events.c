@@ -241,6 +241,15 @@ static const struct LifecycleRow {
     {VIR_DOMAIN_EVENT_STOPPED, -1, VM_SHUT_OFF, VIR_DOMAIN_SHUTOFF_UNKNOWN},
 };
 
+/* libvirtd sends its events from another thread than its answers: that of a Pause may come when the Resume
+ * after it was already answered. */
+#define LATE_EVENT_USEC (5 * UINT64_C(1000000))
+
+static bool may_be_late(const VM *vm, VMState state)
+{
+    return vm->left_at && state == vm->left && manager_now() - vm->left_at < LATE_EVENT_USEC;
+}
+
 static void apply_state(VM *vm, const SourceEvent *event)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(lifecycle_table); i++) {
@@ -248,6 +257,8 @@ static void apply_state(VM *vm, const SourceEvent *event)
 
         if (row->event != event->event || (row->detail != -1 && row->detail != event->detail))
             continue;
+        if (may_be_late(vm, row->state))
+            return; /* the read that follows knows */
         vm_set_id(vm, row->state == VM_SHUT_OFF ? -1 : event->domain_id);
         vm_set_state(vm, row->state, vm_reason_name(row->state, row->reason), manager_now());
         return;

@@ -113,6 +113,8 @@ typedef struct VM {
     VMDetails *details; /* never NULL */
 
     uint64_t heard; /* the source's serial when it was last heard of; a listing that was asked for before is stale */
+    VMState left;     /* what a method of ours took it out of last, */
+    uint64_t left_at; /* and when; 0: never */
     virDomainPtr domain; /* on the source's control connection; NULL while disconnected */
 
     unsigned changes;            /* VMChange bits that observers were not told yet */

@@ -236,6 +236,12 @@ def test_200_callers_at_once(sources, client, world):
     assert client.get(path, VM, "MemoryActual") == 32 << 20
 
 
+def test_events_later_than_answers(sources):
+    """libvirtd's events come from another thread than its answers: none may undo what was answered."""
+    for _ in range(300):
+        sources.check_sound_is_served()
+
+
 def test_undefined_while_it_is_read(sources, client):
     def read(path):
         return client.start("GetAll", "(s)", VM, path=path, interface="org.freedesktop.DBus.Properties")
