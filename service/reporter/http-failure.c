@@ -2,8 +2,11 @@
 #include "service/reporter/http-failure.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
 #define HTTP_PROXY_AUTHENTICATION_REQUIRED 407
@@ -46,6 +49,19 @@ static bool is_certificate_alert(const HttpFailure *failure)
            (strstr(failure->detail, "certificate") || strstr(failure->detail, "unknown ca"));
 }
 
+static bool has_expired(const char *path)
+{
+    FILE *file = path ? fopen(path, "re") : NULL;
+    X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    bool expired = certificate && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
+
+    X509_free(certificate);
+    if (file)
+        fclose(file);
+    ERR_clear_error();
+    return expired;
+}
+
 static char *describe_timeout(const HttpFailure *failure)
 {
     if (!failure->connected)
@@ -63,6 +79,10 @@ static char *describe_broken(const HttpFailure *failure, const HttpPeer *peer)
                                failure->host, failure->proxy_status);
     if (is_certificate_alert(failure))
         return g_strdup_printf("%s refused our client certificate: %s", failure->host, failure->detail);
+    /* The server's alert about it is lost as a rule: it closes the connection while we still write. */
+    if (has_expired(peer->certificate))
+        return g_strdup_printf("%s refused our client certificate: %s has expired", failure->host,
+                               peer->certificate);
     return g_strdup_printf("the connection to %s was cut before the answer was complete", failure->host);
 }
 

@@ -59,6 +59,7 @@ def test_owner_is_escaped(fake_candlepin, run_sender):
 
 
 def test_one_connection_serves_the_whole_exchange(fake_candlepin, run_sender):
+    fake_candlepin.job_steps = ["CREATED", "RUNNING", "FINISHED"]
     sender = run_sender()
     sender.take("esx1", host("h1", "g1"))
     sender.wait_for("sent")

@@ -150,7 +150,7 @@ def test_renewed_certificate_is_read_again(authority, fake_candlepin, run_sender
 def test_expired_client_certificate(authority, fake_candlepin, run_sender):
     sender = run_sender(**consumer(authority, label="old", days=-1))
     sender.take("esx1", host("h1", "g1"))
-    sender.wait_for("failed", "localhost refused our client certificate")
+    assert "localhost refused our client certificate" in sender.wait_for("failed")["message"]
 
 
 def test_server_without_tls(run_sender):

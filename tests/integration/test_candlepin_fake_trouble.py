@@ -141,7 +141,7 @@ def test_denial_waits_for_an_administrator(fake_candlepin, run_sender, status, b
     sender.take("esx1", host("h1", "g2"))
     sender.tell("tick")
     with pytest.raises(AssertionError):
-        fake_candlepin.wait_until(lambda: len(fake_candlepin.requests) > asked, timeout=4)
+        fake_candlepin.wait_until(lambda: len(fake_candlepin.requests) > asked, timeout=2.5)
 
     # Whoever asks for a report after putting it right does not wait.
     fake_candlepin.clear_scripts()
