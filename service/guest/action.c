@@ -26,7 +26,7 @@ static int session_action(VM *vm, OvirtCommand *command, const char *what, Actio
 
     if (!action_possible(vm, failure))
         return -1;
-    if (!ovirt_channel_is_open(vm) && guest_has_agent(vm->guest, GUEST_ORIGIN_QEMU_GA)) {
+    if (!ovirt_channel_is_ours(vm) && guest_has_agent(vm->guest, GUEST_ORIGIN_QEMU_GA)) {
         failure_set(failure, FAILURE_NOT_SUPPORTED,
                     "%s: its agent, qemu-ga, cannot %s; it takes an oVirt agent in the guest", vm->name,
                     what);

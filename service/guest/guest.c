@@ -262,7 +262,9 @@ void guest_agent_connected(Guest *guest, GuestOrigin origin, bool started, uint6
         guest->agents[origin] = (GuestAgent){.connected = true};
         tell(guest, GUEST_BIT(GUEST_AGENTS) | agents_update(guest));
     }
-    if (started)
+    /* A channel that comes back to a guest that did not go down, as after a restart of libvirtd, is no start.
+     */
+    if (started && !guest->up)
         power_up(guest, origin, time);
     guest->up = true;
 }

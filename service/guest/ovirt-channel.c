@@ -288,10 +288,8 @@ static void open_work(SourceJob *job)
     virDomainPtr domain = virDomainLookupByUUIDString(job->connection, open->uuid);
 
     if (domain)
-        open->stream = ovirt_stream_open(domain, open->name, open->inbox, &open->error);
+        open->stream = ovirt_stream_open(domain, open->name, open->inbox, &open->error, &open->error_text);
     else
-        open->error = virGetLastErrorCode();
-    if (!open->stream)
         open->error_text = g_strdup(libvirt_error_text());
     if (domain)
         virDomainFree(domain);
@@ -429,9 +427,9 @@ bool ovirt_channel_ready(const VM *vm)
     return vm->ovirt_channel && ovirt_agent_ready(vm->ovirt_channel->agent, time_now().monotonic) == 0;
 }
 
-bool ovirt_channel_is_open(const VM *vm)
+bool ovirt_channel_is_ours(const VM *vm)
 {
-    return vm->ovirt_channel && vm->ovirt_channel->stream;
+    return channel_wanted(vm) != NULL;
 }
 
 static const char *closed_reason(const VM *vm)

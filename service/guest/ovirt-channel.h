@@ -15,8 +15,8 @@ void ovirt_channel_rebooted(VM *vm);
 
 void ovirt_channel_free(OvirtChannel *channel);
 
-/* Whether the channel is ours at present, an agent behind it or not. */
-bool ovirt_channel_is_open(const VM *vm);
+/* Whether the VM has a channel that we open or will open, an agent behind it or not. */
+bool ovirt_channel_is_ours(const VM *vm);
 
 /* Whether an agent is there that may be told to do something. */
 bool ovirt_channel_ready(const VM *vm);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/guest/ovirt-stream.h"
 
+#include "service/error.h"
 #include "service/thread.h"
 
 #include <errno.h>
@@ -249,20 +250,23 @@ static void stream_close(OvirtStream *stream)
     stream_unref(stream);
 }
 
-OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *inbox, int *ret_error)
+OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *inbox, int *ret_error,
+                               char **ret_text)
 {
     virStreamPtr s = virStreamNew(virDomainGetConnect(domain), VIR_STREAM_NONBLOCK);
     OvirtStream *stream;
 
     if (!s || virDomainOpenChannel(domain, channel, s, 0) < 0) {
         *ret_error = virGetLastErrorCode();
+        *ret_text = g_strdup(libvirt_error_text());
         if (s)
-            virStreamFree(s);
+            virStreamFree(s); /* which forgets the error */
         return NULL;
     }
     stream = stream_new(s, inbox);
     if (virStreamEventAddCallback(s, VIR_STREAM_EVENT_READABLE, on_event, stream, NULL) < 0) {
         *ret_error = virGetLastErrorCode();
+        *ret_text = g_strdup(libvirt_error_text());
         stream_close(stream);
         return NULL;
     }

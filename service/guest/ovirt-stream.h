@@ -32,9 +32,10 @@ typedef struct OvirtStreamState {
     unsigned sent;     /* commands that are wholly on their way since the last time */
 } OvirtStreamState;
 
-/* Opens a VM's channel and starts reading. For a worker: blocks as libvirt does. `ret_error` is libvirt's
- * error code and the thread's last libvirt error is set when it returns NULL. */
-OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *inbox, int *ret_error);
+/* Opens a VM's channel and starts reading. For a worker: blocks as libvirt does. Returns NULL with libvirt's
+ * error code and text (the caller's to free) when it cannot. */
+OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *inbox, int *ret_error,
+                               char **ret_text);
 
 /* From now on the loop hears of it. */
 void ovirt_stream_attach(OvirtStream *stream, OvirtStreamNews news, void *userdata);

@@ -53,7 +53,7 @@ class OvirtAgent:
 
     def start(self):
         self.machine.exec(SCRIPT.format(port=self.machine.options.ovirt))
-        wait_until(lambda: self.machine.exec("cat /run/ovirt/pids 2>/dev/null | wc -l").strip() == "3", 10, "the agent's script")
+        wait_until(lambda: self.machine.exec("cat /run/ovirt/pids 2>/dev/null | wc -l").strip() == "3", 30, "the agent's script")
         return self
 
     def stop(self):

@@ -378,6 +378,10 @@ static void test_power(void **state)
     expect_signals("up");
     guest_agent_disconnected(guest, GUEST_ORIGIN_QEMU_GA, false, 3 * minute);
     expect_signals("");
+    /* The hypervisor's daemon was restarted: the channel comes back, the guest was never gone. */
+    guest_agent_connected(guest, GUEST_ORIGIN_QEMU_GA, true, 3 * minute + 1);
+    guest_agent_disconnected(guest, GUEST_ORIGIN_QEMU_GA, false, 3 * minute + 2);
+    expect_signals("");
     guest_stop(guest, 4 * minute);
     expect_signals("down");
 }
