@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """org.guestbus1.Guest from a real guest with the real qemu-ga, from its balloon, and from a DHCP lease.
 
-Three guests boot side by side, once for the module: web1 is looked at and tormented, idle1 is left alone, lease1
-has no agent. All periods are scaled down.
+Three guests boot side by side, once for the module: web1 is looked at and tormented, idle1 is left alone,
+lease1 has no agent. All periods are scaled down.
 """
 import os
 import re
@@ -106,8 +106,8 @@ def web1(web1_up, client):
 
 
 class Console:
-    """The guest's shell on its serial port, which needs no agent. QEMU looks once a second whether anybody has
-    opened its end, so it stays open."""
+    """The guest's shell on its serial port, which needs no agent. QEMU looks once a second whether anybody
+    has opened its end, so it stays open."""
 
     def __init__(self, machine):
         (path,) = set(re.findall(r"<source path='(/dev/pts/\d+)'/>", machine.domain.XMLDesc()))
@@ -143,8 +143,8 @@ def error_of(call):
 def test_values_are_the_guests_own(web1, client):
     values = client.get_all(web1.path, GUEST)
     inside = {name: web1.exec(command).strip() for name, command in {
-        "HostName": "hostname", "KernelRelease": "uname -r", "OSVersion": "uname -r", "Architecture": "uname -m",
-        "OSName": ". /etc/os-release; echo $PRETTY_NAME"}.items()}
+        "HostName": "hostname", "KernelRelease": "uname -r", "OSVersion": "uname -r",
+        "Architecture": "uname -m", "OSName": ". /etc/os-release; echo $PRETTY_NAME"}.items()}
     assert {name: values[name] for name in inside} == inside
     assert values["OSType"] == "linux"
     assert values["Agents"] == ["qemu-ga"] and values["Responsive"] is True
@@ -303,8 +303,9 @@ def test_frozen_filesystems_are_no_failure(web1, daemon, client, signals):
     finally:
         web1.agent("guest-fsfreeze-thaw")
     assert after["Responsive"] is True
-    assert {name: after[name] for name in before if name not in ("LastSeen", "AvailableMemory", "Origins")} == \
-        {name: before[name] for name in before if name not in ("LastSeen", "AvailableMemory", "Origins")}
+    moving = ("LastSeen", "AvailableMemory", "Origins")
+    assert {name: after[name] for name in before if name not in moving} == \
+        {name: before[name] for name in before if name not in moving}
     assert not signals.changes(web1.path, GUEST)
     assert "not answer" not in daemon.log()[log:]
 

@@ -3,12 +3,14 @@
 
 libvirtd and its QEMU driver are real; what stands in QEMU's place, and plays the agent, is fake_qemu.py.
 """
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from testbed.client import ERROR, GUEST, MANAGER, VM, BusError
+from testbed.daemon import SANITIZERS
 from testbed.fake_machine import SANE, FakeMachine, destroy_all
 
 CONFIG = """
@@ -24,8 +26,8 @@ uri = {uri}
 MUTE_VMS = 50
 # libvirtd's limit for what one agent may answer at once; its connection to an agent that says more is broken.
 AGENT_LINE_MAX = 10 << 20
-# More than this would not come from one guest's words.
-MEMORY_MAX = 48 << 20
+# One guest's words are not kept. A sanitizer keeps what was freed for a while, and would hide it.
+MEMORY_MAX = (1024 if any(name in os.environ for name in SANITIZERS) else 32) << 20
 THREADS_MAX = 16
 
 
@@ -118,12 +120,13 @@ def test_fake_command_that_is_switched_off_costs_itself(hostile, good, client):
 # -- what is hostile --------------------------------------------------------------------------------
 
 WRONG_TYPES = {
-    "guest-get-host-name": [{"host-name": 7}, {"host-name": None}, {"host-name": ["x"]}, [], "x", 7, None, {}],
+    "guest-get-host-name": [{"host-name": 7}, {"host-name": None}, {"host-name": ["x"]}, [], "x", None, {}],
     "guest-get-users": [{"user": "x"}, [7], [{"user": 7}], [{"user": "x", "login-time": "now"}], "x", None],
     "guest-get-osinfo": [{"id": 7, "pretty-name": [], "kernel-release": {}}, [], 7, None],
     "guest-get-timezone": [{"zone": 7, "offset": "east"}, {"offset": 1e300}, [], None],
-    "guest-network-get-interfaces": [{"name": "eth0"}, [{"name": 7}], [{"name": "e", "ip-addresses": 7}], [[]],
-                                     [{"name": "e", "ip-addresses": [{"ip-address": 7, "prefix": "x"}]}], None],
+    "guest-network-get-interfaces": [
+        {"name": "eth0"}, [{"name": 7}], [{"name": "e", "ip-addresses": 7}], [[]], None,
+        [{"name": "e", "ip-addresses": [{"ip-address": 7, "prefix": "x"}]}]],
     "guest-get-fsinfo": [[{"mountpoint": 7, "name": [], "type": {}, "disk": 7}], [7], {}, None],
 }
 
@@ -158,7 +161,7 @@ def test_fake_agent_with_control_characters(hostile, good, daemon, client, signa
 
 
 def test_fake_agent_with_megabytes_of_text(hostile, good, daemon, client, signals):
-    # libvirt hands on texts of four megabytes, but takes seconds to read them; of ten it takes none, see below
+    # libvirt hands on four megabytes, but takes seconds to read them; ten it does not take, see below
     huge = "x" * (1 << 20)
     hostile.says("guest-get-host-name", {"host-name": huge})
     hostile.says("guest-get-users", [{"user": huge, "login-time": 1}])

@@ -29,8 +29,9 @@ SANE = {
     "guest-get-timezone": {"zone": "UTC", "offset": 0},
     "guest-get-osinfo": {"id": "debian", "pretty-name": "Fake 1.0", "kernel-release": "1.0.0-fake",
                          "machine": "x86_64"},
-    "guest-network-get-interfaces": [{"name": "eth0", "hardware-address": "52:54:00:00:00:01", "ip-addresses": [
-        {"ip-address-type": "ipv4", "ip-address": "192.0.2.7", "prefix": 24}]}],
+    "guest-network-get-interfaces": [
+        {"name": "eth0", "hardware-address": "52:54:00:00:00:01", "ip-addresses": [
+            {"ip-address-type": "ipv4", "ip-address": "192.0.2.7", "prefix": 24}]}],
     "guest-get-fsinfo": [],
     "guest-get-disks": [],
 }
