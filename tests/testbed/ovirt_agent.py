@@ -23,6 +23,14 @@ wait
 END
 setsid sh agent </dev/null >/dev/null 2>&1 &
 """
+# Killed is not gone: until the last of them has let the port go, it still reads, and nobody else can open it.
+STOP = """
+kill -KILL $(cat /run/ovirt/pids) 2>/dev/null
+for p in $(pidof cat); do kill -KILL $p; done
+rm -f /run/ovirt/pids
+port=$(readlink -f /dev/virtio-ports/{port})
+while ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q " $port$"; do usleep 20000; done
+"""
 BEATS = """
 cat > /run/ovirt/beat <<'END'
 while :; do echo {line} >/run/ovirt/say; usleep {period}; done
@@ -60,8 +68,7 @@ class OvirtAgent:
         """As a crash: nothing is said."""
         self.stop_beating()
         self.stop_flooding()
-        self.machine.exec("kill -KILL $(cat /run/ovirt/pids) 2>/dev/null; "
-                          "for p in $(pidof cat); do kill -KILL $p; done; rm -f /run/ovirt/pids; true")
+        self.machine.exec(STOP.format(port=self.machine.options.ovirt))
 
     def say(self, *lines):
         """Write lines in one go; str or bytes, the LF is added."""
