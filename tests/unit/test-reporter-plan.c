@@ -50,8 +50,6 @@ static void test_needed_when_new_or_different(void **unused)
     DestinationRecord *record = make_record(state);
     _cleanup_(release_source) PlanSource first = make_source("a", "h1", "g1", NULL);
     _cleanup_(release_source) PlanSource second = make_source("a", "h1", "g2", NULL);
-    g_autoptr(Association) G_GNUC_UNUSED owned = first.association;
-    g_autoptr(Association) G_GNUC_UNUSED owned_too = second.association;
 
     assert_true(plan_is_needed(&first, 1, record));
     accept_source(record, &first);
@@ -65,7 +63,6 @@ static void test_failed_source_needs_nothing(void **unused)
     DestinationRecord *record = make_record(state);
     _cleanup_(release_source) PlanSource good = make_source("a", "h1", "g1", NULL);
     PlanSource sources[] = {good, {.name = "b"}};
-    g_autoptr(Association) G_GNUC_UNUSED owned = sources[0].association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &sources[0]);
@@ -81,7 +78,6 @@ static void test_hosts_of_a_failed_source_are_not_gone(void **unused)
     DestinationRecord *record = make_record(state);
     _cleanup_(release_source) PlanSource before = make_source("a", "h1", "g1", NULL);
     PlanSource failed = {.name = "a"};
-    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &before);
@@ -97,8 +93,6 @@ static unsigned count_gone(const char *old_id, const char *old_system, const cha
     DestinationRecord *record = make_record(state);
     _cleanup_(release_source) PlanSource before = make_source("a", old_id, "g1", old_system);
     _cleanup_(release_source) PlanSource after = make_source("a", new_id, "g1", new_system);
-    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
-    g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) plan = NULL;
 
     accept_source(record, &before);
@@ -122,8 +116,6 @@ static void test_hash_covers_what_is_gone(void **unused)
     DestinationRecord *record = make_record(state);
     _cleanup_(release_source) PlanSource before = make_source("a", "h1", "g1", NULL);
     _cleanup_(release_source) PlanSource after = make_source("a", "h2", "g1", NULL);
-    g_autoptr(Association) G_GNUC_UNUSED owned = before.association;
-    g_autoptr(Association) G_GNUC_UNUSED owned_too = after.association;
     g_autoptr(Plan) fresh = plan_new(&after, 1, record);
     g_autoptr(Plan) moved = NULL;
 
