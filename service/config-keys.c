@@ -59,6 +59,15 @@ static int set_number(ServiceConfig *service, const struct NumberKey *key, const
     return 0;
 }
 
+static char *unknown_service_key(const char *name)
+{
+    g_autoptr(GString) known = g_string_new("log-level");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(number_keys); i++)
+        g_string_append_printf(known, ", %s", number_keys[i].name);
+    return g_strdup_printf("unknown key \"%s\" in [service]; there are %s", name, known->str);
+}
+
 int config_key_service(ServiceConfig *service, const char *name, const char *value, char **ret_message)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(number_keys); i++)
@@ -71,7 +80,7 @@ int config_key_service(ServiceConfig *service, const char *name, const char *val
             g_strdup_printf("log-level = \"%s\": it takes err, warning, notice, info or debug", value);
         return -EINVAL;
     }
-    *ret_message = g_strdup_printf("unknown key \"%s\" in [service]; see guestbus.conf(5)", name);
+    *ret_message = unknown_service_key(name);
     return -EINVAL;
 }
 
@@ -96,9 +105,12 @@ static int read_password(SourceConfig *source, const char *path, char **ret_mess
     gsize length = 0;
     struct stat st;
 
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) {
-        *ret_message = g_strdup_printf("password file %s: %s", path,
-                                       errno == 0 ? "not a regular file" : g_strerror(errno));
+    if (stat(path, &st) < 0) {
+        *ret_message = g_strdup_printf("password file %s: %s", path, g_strerror(errno));
+        return -EINVAL;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        *ret_message = g_strdup_printf("password file %s is not a regular file", path);
         return -EINVAL;
     }
     if (st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) {
@@ -148,7 +160,10 @@ static int set_uri(SourceConfig *source, const char *value, char **ret_message)
 
 bool config_key_is_vital(const char *name)
 {
-    return g_str_equal(name, "uri") || g_str_equal(name, "read-only") || g_str_has_prefix(name, "password-");
+    /* "readonly" and "Read_Only" as well: whoever misspells that key does not want a connection that may act
+     */
+    return g_str_equal(name, "uri") || g_ascii_strncasecmp(name, "read", strlen("read")) == 0 ||
+           g_str_has_prefix(name, "password-");
 }
 
 int config_key_source(SourceConfig *source, const char *name, const char *value, char **ret_message)
@@ -168,7 +183,8 @@ int config_key_source(SourceConfig *source, const char *name, const char *value,
         return read_password(source, value, ret_message);
     if (g_str_equal(name, "password-credential"))
         return read_credential(source, value, ret_message);
-    *ret_message =
-        g_strdup_printf("unknown key \"%s\" in [source %s]; see guestbus.conf(5)", name, source->label);
+    *ret_message = g_strdup_printf("unknown key \"%s\" in [source %s]; there are uri, read-only, username, "
+                                   "password-file, password-credential and ovirt-channel",
+                                   name, source->label);
     return -EINVAL;
 }

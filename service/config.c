@@ -4,6 +4,7 @@
 #include "service/cleanup.h"
 #include "service/config-keys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
@@ -107,17 +108,30 @@ static void enter_section(Reader *reader, const char *section)
  * cuts its name. */
 static void look_for_section(Reader *reader, const char *line)
 {
-    const char *start = line + strspn(line, " \t"), *end = strchr(start, ']');
+    const char *end = strchr(line, ']');
     g_autofree char *section = NULL;
 
-    if (*start != '[' || !end)
-        return;
-    section = g_strndup(start + 1, (gsize)(end - start - 1));
+    section = g_strndup(line + 1, (gsize)(end - line - 1));
     enter_section(reader, section);
 }
 
+/* Takes a line that begins with its first character. One that inih could not use is replaced by an empty one,
+ * because inih would tell of the first of them only. */
+static void look_at_line(Reader *reader, char *line)
+{
+    if (strchr("#;\r\n", *line))
+        return;
+    if (*line == '[' && strchr(line, ']'))
+        look_for_section(reader, line);
+    else if (*line == '[' || !strpbrk(line, "=:")) {
+        problem(reader, "this is neither [section] nor key = value");
+        *line = '\0';
+    }
+}
+
 /* inih's line source. It counts lines itself because Debian's build of inih does not tell them, and it
- * refuses lines that inih would cut. */
+ * refuses lines that inih would cut. White space before a line is taken away: to inih an indented line goes
+ * on with the value above, and an indented read-only would be lost in it. */
 static char *read_line(char *buffer, int size, void *stream)
 {
     Reader *reader = stream;
@@ -135,7 +149,8 @@ static char *read_line(char *buffer, int size, void *stream)
             ;
         g_strlcpy(buffer, "\n", (gsize)size);
     }
-    look_for_section(reader, buffer);
+    g_strchug(buffer);
+    look_at_line(reader, buffer);
     return buffer;
 }
 
@@ -164,6 +179,13 @@ static int on_pair(void *user, const char *section, const char *name, const char
     return 1;
 }
 
+/* What cannot be read may have had sources in it: the default does not take their place. */
+static void note_unreadable(Config *config, const char *path, int error, bool *sections_seen)
+{
+    g_ptr_array_add(config->problems, g_strdup_printf("%s:0: cannot be read: %s", path, g_strerror(error)));
+    *sections_seen = true;
+}
+
 static void read_file(Config *config, const char *path, bool required, bool *sections_seen)
 {
     Reader reader = {.config = config, .path = path};
@@ -172,15 +194,18 @@ static void read_file(Config *config, const char *path, bool required, bool *sec
     reader.file = fopen(path, "re");
     if (!reader.file) {
         if (required || errno != ENOENT)
-            g_ptr_array_add(config->problems,
-                            g_strdup_printf("%s:0: cannot be read: %s", path, g_strerror(errno)));
+            note_unreadable(config, path, errno, sections_seen);
         return;
     }
+    errno = 0;
     r = ini_parse_stream(read_line, &reader, on_pair, &reader);
-    if (r > 0) {
+    if (ferror(reader.file)) /* a directory, for example */
+        note_unreadable(config, path, errno ? errno : EIO, sections_seen);
+    else if (r > 0) {
         reader.line = (unsigned)r;
         problem(&reader, "this is neither [section] nor key = value");
-    }
+    } else if (r < 0)
+        note_unreadable(config, path, ENOMEM, sections_seen);
     *sections_seen |= reader.sections_seen;
     fclose(reader.file);
 }
@@ -193,12 +218,18 @@ static int compare_names(const void *a, const void *b)
 static void read_directory(Config *config, const char *directory, bool *sections_seen)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
-    const char *name;
+    DIR *dir = opendir(directory);
+    const struct dirent *entry;
 
-    while (dir && (name = g_dir_read_name(dir)))
-        if (name[0] != '.' && g_str_has_suffix(name, ".conf"))
-            g_ptr_array_add(names, g_build_filename(directory, name, NULL));
+    if (!dir) {
+        if (errno != ENOENT)
+            note_unreadable(config, directory, errno, sections_seen);
+        return;
+    }
+    while ((entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && g_str_has_suffix(entry->d_name, ".conf"))
+            g_ptr_array_add(names, g_build_filename(directory, entry->d_name, NULL));
+    closedir(dir);
     g_ptr_array_sort(names, compare_names);
     for (guint i = 0; i < names->len; i++)
         read_file(config, names->pdata[i], true, sections_seen);
@@ -241,16 +272,31 @@ static void free_source(gpointer source)
     source_config_free(source);
 }
 
-Config *config_read(const ConfigOrigin *origin)
+static Config *config_new(void)
 {
     Config *config = g_new0(Config, 1);
-    const char *file = origin->file ? origin->file : CONFIG_FILE;
-    g_autofree char *directory = g_strconcat(file, ".d", NULL);
-    bool sections_seen = false;
 
     config_key_defaults(&config->service);
     config->sources = g_ptr_array_new_with_free_func(free_source);
     config->problems = g_ptr_array_new_with_free_func(g_free);
+    return config;
+}
+
+char *config_arguments_problem(char *const *arguments)
+{
+    g_autoptr(Config) config = config_new();
+
+    read_arguments(config, arguments);
+    return config->problems->len > 0 ? g_strdup(config->problems->pdata[0]) : NULL;
+}
+
+Config *config_read(const ConfigOrigin *origin)
+{
+    Config *config = config_new();
+    const char *file = origin->file ? origin->file : CONFIG_FILE;
+    g_autofree char *directory = g_strconcat(file, ".d", NULL);
+    bool sections_seen = false;
+
     read_file(config, file, origin->file != NULL, &sections_seen);
     read_directory(config, directory, &sections_seen);
     if (origin->arguments && *origin->arguments)

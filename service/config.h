@@ -37,7 +37,6 @@ typedef struct Config {
 
 #define CONFIG_FILE "/etc/guestbus.conf"
 #define CONFIG_SOURCES_MAX 256
-#define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 
 /* Where to read from. `file` named on the command line must exist; then its drop-ins are FILE.d/ *.conf.
  * Sources given on the command line replace those of the files. */
@@ -48,9 +47,12 @@ typedef struct ConfigOrigin {
 
 /* Reads it all. Never fails as a whole: what could not be understood is in `problems`, and the rest
  * holds. Without any [source] section there is one source, `local`, with qemu:///system; a section that
- * was dropped for an error does not bring that default back. */
+ * was dropped for an error, or a file that cannot be read, does not bring that default back. */
 Config *config_read(const ConfigOrigin *origin);
 Config *config_free(Config *config);
+
+/* The first thing that is wrong with sources from the command line, or NULL. */
+char *config_arguments_problem(char *const *arguments);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 
 SourceConfig *source_config_copy(const SourceConfig *config);

@@ -81,6 +81,17 @@ static int check_file(const char *file)
     return -ENOENT;
 }
 
+/* Nor does the service start with fewer sources than were asked for. */
+static int check_sources(char *const *arguments)
+{
+    g_autofree char *problem = config_arguments_problem(arguments);
+
+    if (!problem)
+        return 0;
+    log_error("%s", problem);
+    return -EINVAL;
+}
+
 int options_parse(int argc, char *argv[], Options *ret)
 {
     Options options = {.sources = g_ptr_array_new()};
@@ -94,11 +105,13 @@ int options_parse(int argc, char *argv[], Options *ret)
     }
     if (r > 0 && check_file(options.origin.file) < 0)
         r = -ENOENT;
+    g_ptr_array_add(options.sources, NULL);
+    if (r > 0 && check_sources((char *const *)options.sources->pdata) < 0)
+        r = -EINVAL;
     if (r <= 0) {
         options_clear(&options);
         return r;
     }
-    g_ptr_array_add(options.sources, NULL);
     options.origin.arguments = (char *const *)options.sources->pdata;
     *ret = options;
     return 1;
@@ -117,6 +130,7 @@ int options_check_config(const Options *options)
         fprintf(stderr, "%s\n", (const char *)config->problems->pdata[i]);
     if (config->problems->len > 0)
         return EXIT_FAILURE;
-    printf("The configuration is good: %u sources\n", config->sources->len);
+    printf("The configuration is good: %u source%s\n", config->sources->len,
+           config->sources->len == 1 ? "" : "s");
     return EXIT_SUCCESS;
 }

@@ -98,9 +98,11 @@ static void test_problems_cost_one_key(void **state)
         {"[service]\nagent-timeout = soon\n", 2, "a whole number from 1 to 300"},
         {"[service]\nagent-timeout = 0\n", 2, "5 stays in force"},
         {"[service]\nagent-timeot = 3\n", 2, "unknown key \"agent-timeot\""},
+        {"[service]\nagent-timeot = 3\n", 2, "log-level, agent-timeout, users-interval"},
         {"[service]\nlog-level = loud\n", 2, "warning, notice"},
         {"[sauce]\nx = 1\n", 1, "[service] and [source LABEL]"},
         {"[service]\njust words\n", 2, "neither"},
+        {"[service\n", 1, "neither"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -116,8 +118,46 @@ static void test_problems_cost_one_key(void **state)
 static void test_vital_keys_cost_the_source(void **state)
 {
     g_autoptr(Config) config = read_text("[source a]\nuri = test:///default\nread-only = yess\n");
+    g_autoptr(Config) misspelt = read_text("[source a]\nuri = test:///default\nReadOnly = yes\n");
 
     assert_problem(config, 3, "left out");
+    assert_int_equal(config->sources->len, 0);
+    assert_problem(misspelt, 3, "left out");
+    assert_int_equal(misspelt->sources->len, 0);
+}
+
+/* inih takes an indented line for more of the value above it. */
+static void test_indented_lines_count(void **state)
+{
+    g_autoptr(Config) config =
+        read_text("  [source a]\n\turi = test:///default\n  username = admin\n  read-only = yes\n");
+
+    assert_int_equal(config->problems->len, 0);
+    assert_int_equal(config->sources->len, 1);
+    assert_string_equal(source(config, 0)->username, "admin");
+    assert_true(source(config, 0)->read_only);
+}
+
+static void test_every_bad_line_is_told_in_order(void **state)
+{
+    g_autoptr(Config) config = read_text("junk\n[source a]\n  more junk\nurl = x\nuri = test:///default\n");
+
+    assert_int_equal(config->problems->len, 3);
+    assert_non_null(strstr(config->problems->pdata[0], ":1: this is neither"));
+    assert_non_null(strstr(config->problems->pdata[1], ":3: this is neither"));
+    assert_non_null(strstr(config->problems->pdata[2], ":4: unknown key \"url\""));
+    assert_non_null(strstr(config->problems->pdata[2], "there are uri, read-only"));
+    assert_int_equal(config->sources->len, 1);
+}
+
+/* Who has written a configuration has not asked for the default source. */
+static void test_an_unreadable_file_is_no_missing_file(void **state)
+{
+    const ConfigOrigin origin = {.file = directory};
+    g_autoptr(Config) config = config_read(&origin);
+
+    assert_int_equal(config->problems->len, 1);
+    assert_non_null(strstr(config->problems->pdata[0], ":0: cannot be read: Is a directory"));
     assert_int_equal(config->sources->len, 0);
 }
 
@@ -219,6 +259,20 @@ static void test_arguments_replace_the_sources(void **state)
     assert_int_equal(config->problems->len, 2);
 }
 
+static void test_bad_arguments_are_told(void **state)
+{
+    const char *good[] = {"x=test:///default", "y=test:///default", NULL};
+    const char *twice[] = {"x=test:///default", "x=test:///default", NULL};
+    const char *empty[] = {"x=", NULL};
+    g_autofree char *none = config_arguments_problem((char *const *)good);
+    g_autofree char *first = config_arguments_problem((char *const *)twice);
+    g_autofree char *second = config_arguments_problem((char *const *)empty);
+
+    assert_null(none);
+    assert_non_null(strstr(first, "given twice"));
+    assert_non_null(strstr(second, "LABEL=URI"));
+}
+
 static void test_uris(void **state)
 {
     static const struct {
@@ -248,6 +302,9 @@ int main(void)
         cmocka_unit_test(test_all_keys),
         cmocka_unit_test(test_problems_cost_one_key),
         cmocka_unit_test(test_vital_keys_cost_the_source),
+        cmocka_unit_test(test_indented_lines_count),
+        cmocka_unit_test(test_every_bad_line_is_told_in_order),
+        cmocka_unit_test(test_an_unreadable_file_is_no_missing_file),
         cmocka_unit_test(test_empty_section),
         cmocka_unit_test(test_source_without_uri),
         cmocka_unit_test(test_a_secret_in_a_bad_uri_is_not_told),
@@ -256,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_an_open_password_file_is_refused),
         cmocka_unit_test(test_drop_ins_come_in_order_of_their_names),
         cmocka_unit_test(test_arguments_replace_the_sources),
+        cmocka_unit_test(test_bad_arguments_are_told),
         cmocka_unit_test(test_uris),
     };
 
