@@ -40,7 +40,8 @@ static const Cure cures[] = {
     {STANDARD "AuthFailed", CTL_NOT_AUTHORIZED, NULL},
     {STANDARD "InteractiveAuthorizationRequired", CTL_NOT_AUTHORIZED,
      "run it on a terminal, without --no-ask-password, or use sudo"},
-    {STANDARD "UnknownObject", CTL_NOT_FOUND, "it is gone: 'guestbusctl list' shows what there is"},
+    {STANDARD "UnknownObject", CTL_NOT_FOUND,
+     "'guestbusctl list' shows what there is, and 'guestbusctl sources' the sources"},
     {STANDARD "ServiceUnknown", CTL_UNREACHABLE, ADVICE_SERVICE},
     {STANDARD "NameHasNoOwner", CTL_UNREACHABLE, ADVICE_SERVICE},
     {STANDARD "Spawn.", CTL_UNREACHABLE, ADVICE_SERVICE},
@@ -119,6 +120,8 @@ int complain_call(const Ctl *ctl, const char *subject, const sd_bus_error *error
     }
     if (!cure && (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE))
         return complain_connection(ctl, r);
+    if (subject && sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT))
+        message = "there is no such object"; /* the bus library's message names a path that nobody typed */
     message = message_after_subject(message, subject);
     if (cure && cure->advice)
         complain("%s%s; %s", prefix, message, cure->advice);

@@ -193,6 +193,10 @@ int list_sources_verb(Ctl *ctl, int argc, char **argv)
     if (r != CTL_OK)
         return r;
     rows = rows_collect(snapshot, "Source", argv + 1);
+    if (argc > 1 && rows->len == 0) {
+        complain("no source has such a label; 'guestbusctl sources' shows what there is");
+        return CTL_NOT_FOUND;
+    }
     if (ctl->json != JSON_OFF) {
         rows_print_json(ctl->json, rows);
         return CTL_OK;

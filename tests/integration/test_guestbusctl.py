@@ -130,6 +130,7 @@ def test_sources(ctl, places):
     (source,) = ctl.json("sources", "here")
     assert source["path"] == source_path("here")
     assert source["Source"]["URI"] == places["here"].test_uri
+    assert "no source" in ctl.run("sources", "nowhere", status=NOT_FOUND).stderr
 
 
 def test_disconnected_source_is_told(ctl, places, client):
