@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import uuid
+import zlib
 from xml.sax.saxutils import escape
 
 import libvirt
@@ -42,6 +43,9 @@ remote_display_port_max = {last_port}
 # its own by chance, below the ports that the kernel hands out.
 DISPLAY_PORTS = range(5900, 32700, 50)
 
+# Below what the kernel gives to clients (32768 and up).
+FIRST_PORT, PORTS, PORT_RANGES = 5900, 20, 1300
+
 DAEMON_CONF = """
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -58,6 +62,8 @@ root=$1 cache=$2; shift 2
 for pair in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt log:/var/log/libvirt; do
     mkdir -p "${pair#*:}" && mount --bind "$root/${pair%%:*}" "${pair#*:}" || exit 1
 done
+# where libvirtd locks serial consoles; made at boot, where there is one
+mkdir -p /run/lock || exit 1
 mkdir -p /var/cache/libvirt && mount --bind "$cache" /var/cache/libvirt || exit 1
 [ -z "$OWN_NETWORK" ] || ip link set lo up || exit 1
 exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirt/libvirtd.pid
