@@ -113,6 +113,10 @@ static void read_server(SettingsSection *section, Destination *to)
     const char *hostname = settings_text(section, "rhsm_hostname") ?: rhsm_text(reader, "server", "hostname");
     const char *insecure = rhsm_text(reader, "server", "insecure");
 
+    if (reader->rhsm_lost && !settings_text(section, "rhsm_hostname"))
+        settings_section_tell(section, LOG_ERR, NULL,
+                              "the server is not known: %s cannot be used, and \"rhsm_hostname\" is not set",
+                              settings_shown_path(reader, reader->paths->rhsm));
     to->hostname = clean_hostname(section, "rhsm_hostname", hostname ?: HOSTNAME_DEFAULT);
     to->port = read_port(section, "rhsm_port", "port", PORT_DEFAULT);
     to->prefix =

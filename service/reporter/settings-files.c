@@ -160,13 +160,28 @@ static void read_drop_ins(SettingsReader *reader)
     }
 }
 
+/* A server that cannot be read must not become the default one, which would be sent the passwords that are
+ * meant for the other. */
+static void read_rhsm(SettingsReader *reader)
+{
+    bool before = reader->trouble;
+    const IniSection *server;
+
+    reader->trouble = false;
+    reader->rhsm = settings_file_read(reader, reader->paths->rhsm, true);
+    server = reader->rhsm ? ini_find(reader->rhsm->ini, "server") : NULL;
+    reader->rhsm_lost = server ? server->broken : reader->trouble;
+    reader->trouble |= before;
+}
+
 void settings_files_read(SettingsReader *reader, const GPtrArray *extra)
 {
     g_autoptr(GPtrArray) listed = NULL;
     const IniOption *configs;
 
     reader->general = settings_file_read(reader, reader->paths->general, true);
-    reader->rhsm = settings_file_read(reader, reader->paths->rhsm, true);
+    reader->general_lost = !reader->general && reader->trouble;
+    read_rhsm(reader);
     configs = reader->general ? ini_section_find(ini_find(reader->general->ini, "global"), "configs") : NULL;
     if ((!extra || extra->len == 0) && configs)
         extra = listed = settings_split(configs->value);

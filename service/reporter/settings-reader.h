@@ -25,6 +25,8 @@ typedef struct SettingsReader {
     SettingsFile *general; /* /etc/virt-who.conf; NULL when there is none */
     SettingsFile *rhsm;    /* rhsm.conf; NULL when there is none */
     bool trouble;          /* a file could not be read: its sections are missing */
+    bool general_lost;     /* /etc/virt-who.conf is there, but cannot be read */
+    bool rhsm_lost;        /* what rhsm.conf says of the server is there, but cannot be read */
     int key_state;         /* of the key below: 1 not tried yet, 0 read, else -errno */
     CipherKey key;
     bool certificate_tried;

@@ -149,6 +149,12 @@ static int read_general(SettingsReader *reader)
 {
     const IniSection *global, *defaults;
 
+    if (reader->general_lost) {
+        /* Without [defaults] hosts would be reported that it keeps back, or to somebody else. */
+        settings_tell(reader, LOG_ERR, "nothing is reported until %s can be read",
+                      settings_shown_path(reader, reader->paths->general));
+        return -EINVAL;
+    }
     if (!reader->general)
         return 0;
     global = ini_find(reader->general->ini, "global");

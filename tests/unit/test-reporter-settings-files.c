@@ -330,6 +330,31 @@ static void test_broken_section_costs_itself_only(void **state)
     assert_told(world, "a.conf:1: [bad] the section is not used");
 }
 
+/* The default server would be sent a password that is meant for another one. */
+static void test_broken_rhsm_conf(void **state)
+{
+    write_file(*state, "etc/rhsm/rhsm.conf", "[server]\nhostname = h\nnonsense\n", 0644);
+    assert_refused(*state, "[x]\n" LIBVIRT,
+                   "[x] the server is not known: /etc/rhsm/rhsm.conf cannot be used");
+    drop_in(*state, "a.conf", "[x]\n" LIBVIRT "rhsm_hostname=h\n");
+    assert_int_equal(read_settings(*state), 0);
+    write_file(*state, "etc/rhsm/rhsm.conf", "[server]\nhostname = h\n", 0646);
+    assert_refused(*state, "[x]\n" LIBVIRT,
+                   "[x] the server is not known: /etc/rhsm/rhsm.conf cannot be used");
+    write_file(*state, "etc/rhsm/rhsm.conf", "[server]\nhostname = h\n[logging]\nnonsense\n", 0644);
+    assert_string_equal(one(*state, "[x]\n" LIBVIRT)->destination->hostname, "h");
+}
+
+static void test_general_file_that_cannot_be_read(void **state)
+{
+    World *world = *state;
+
+    drop_in(world, "a.conf", "[x]\n" FAKE);
+    write_file(world, "etc/virt-who.conf", "[defaults]\nexclude_hosts=*\n", 0602);
+    assert_int_equal(read_settings(world), -EINVAL);
+    assert_told(world, "error nothing is reported until /etc/virt-who.conf can be read");
+}
+
 static void test_nothing_configured(void **state)
 {
     World *world = *state;
@@ -449,6 +474,8 @@ int main(void)
         TEST(test_duplicate_section),
         TEST(test_broken_file_alone),
         TEST(test_broken_section_costs_itself_only),
+        TEST(test_broken_rhsm_conf),
+        TEST(test_general_file_that_cannot_be_read),
         TEST(test_nothing_configured),
         TEST(test_empty_drop_ins),
         TEST(test_files_of_the_command_line),
