@@ -86,6 +86,14 @@ static void refuse(Sender *sender, const char *stage, const char *key, const cha
     sender_save(sender);
 }
 
+void sender_tell_refusal(Sender *sender)
+{
+    static const char text[] = "the server refused this report before, and it is not sent again yet";
+
+    sender_log(sender, LOG_ERR, "%s", text);
+    set_problem(sender, "send", g_strdup(text));
+}
+
 static void on_server(const CandlepinReply *reply, void *userdata)
 {
     Sender *sender = userdata;

@@ -82,6 +82,8 @@ void sender_decide(Sender *sender);
 const Plan *sender_get_plan(Sender *sender);
 void sender_forget_plan(Sender *sender);
 
+/* The report is one that the server refused in an earlier run. */
+void sender_tell_refusal(Sender *sender);
 void sender_ask_server(Sender *sender);
 void sender_check_in(Sender *sender);
 void sender_ask_job(Sender *sender);

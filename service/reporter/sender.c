@@ -143,8 +143,27 @@ static bool knows_server(const Sender *sender)
     return sender->server_until > sender_now(sender);
 }
 
+/* What an earlier run was refused is not as it should be either, though this one does not try it again. */
+static bool is_waiting_for_refusal(Sender *sender)
+{
+    const Plan *plan = sender_get_plan(sender);
+
+    if (plan->associations->len > 0 && sender->plan_needed && is_refused(sender, "", plan->hash))
+        return true;
+    for (unsigned i = 0; i < sender->sources->len; i++) {
+        const SenderSource *source = sender->sources->pdata[i];
+
+        if (source->plan.association && source->plan.association->kind == ASSOCIATION_GUEST_LIST &&
+            is_refused(sender, source->plan.name, source->plan.hash))
+            return true;
+    }
+    return false;
+}
+
 static void settle(Sender *sender)
 {
+    if (!sender->problem && is_waiting_for_refusal(sender))
+        sender_tell_refusal(sender);
     sd_event_source_set_enabled(sender->timer, SD_EVENT_OFF);
     sender->settled = true;
     sender->observer->settled(sender, sender->userdata);
@@ -286,6 +305,16 @@ void sender_expect(Sender *sender, const char *name)
         sender->gather_until = sender_now(sender) + SENDER_GATHER_USEC;
 }
 
+/* A guest list belongs to this system's own entry at the server: after a new registration there is another
+ * one, which has no list yet. */
+static void hash_addressee(const Sender *sender, char hash[ASSOCIATION_HASH_SIZE])
+{
+    g_autofree char *text = g_strconcat(hash, " ", sender->destination->consumer_uuid, NULL);
+    g_autofree char *whole = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+
+    g_strlcpy(hash, whole, ASSOCIATION_HASH_SIZE);
+}
+
 void sender_take(Sender *sender, const char *name, Association *association)
 {
     SenderSource *source = find_source(sender, name);
@@ -300,6 +329,8 @@ void sender_take(Sender *sender, const char *name, Association *association)
     *source->plan.hash = '\0';
     if (association)
         association_hash(&association, 1, source->plan.hash);
+    if (association && association->kind == ASSOCIATION_GUEST_LIST)
+        hash_addressee(sender, source->plan.hash);
     sender_forget_plan(sender);
     sender_decide(sender);
 }

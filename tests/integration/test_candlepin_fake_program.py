@@ -48,6 +48,16 @@ def test_one_shot_remembers(reporter, fake_candlepin):
     assert len(fake_candlepin.check_ins()) == 2
 
 
+def test_one_shot_fails_while_the_report_is_refused(reporter, fake_candlepin):
+    """The second run does not send it again, but nothing is well either."""
+    fake_candlepin.job_steps = ["FAILED"]
+    reporter.fake("one", host("h1", guest("a")))
+    assert reporter.run("-o").returncode == 3
+    again = reporter.run("-o")
+    assert again.returncode == 3 and "refused this report before" in again.stderr
+    assert len(fake_candlepin.check_ins()) == 1
+
+
 def test_one_shot_fails_when_a_source_fails(reporter, fake_candlepin):
     reporter.fake("good", host("h1"))
     reporter.section("bad", "type=fake\nfile=/does/not/exist")

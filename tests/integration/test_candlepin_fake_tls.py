@@ -114,9 +114,9 @@ def test_missing_directory_of_authorities(workplace, run_sender):
     sender.wait_for("failed", "no certificate of a trusted authority")
 
 
-def consumer(authority, owner="acme", **options):
-    pem, key = authority.issue_consumer(CONSUMER, owner, **options)
-    return {"user": None, "password": None, "certificate": pem, "key": key, "uuid": CONSUMER}
+def consumer(authority, owner="acme", uuid=CONSUMER, **options):
+    pem, key = authority.issue_consumer(uuid, owner, **options)
+    return {"user": None, "password": None, "certificate": pem, "key": key, "uuid": uuid}
 
 
 def test_client_certificate_is_used(authority, fake_candlepin, run_sender):
@@ -201,6 +201,17 @@ def test_guest_list_is_put_once(authority, fake_candlepin, run_sender, state_dir
     again.wait_for("sent")
     first, second = fake_candlepin.find("PUT", "/consumers/")
     assert len(first.json["guestIds"]) == 1 and second.json["guestIds"] == []
+
+
+def test_guest_list_is_put_again_after_a_new_registration(authority, fake_candlepin, run_sender, state_dir):
+    other = CONSUMER[::-1].replace("-", "0")
+    for uuid in CONSUMER, other:
+        sender = run_sender(state=state_dir, **consumer(authority, uuid=uuid))
+        sender.guests("esx1", "g1")
+        sender.wait_for("sent")
+        sender.close()
+        request, = fake_candlepin.find("PUT", f"/consumers/{uuid}")
+        assert [g["guestId"] for g in request.json["guestIds"]] == ["g1"]
 
 
 def test_guest_list_for_an_old_server_is_plain(authority, fake_candlepin, run_sender):
