@@ -90,7 +90,8 @@ void vm_guest_keep_agent(const VM *vm, VMDetails *details)
     }
 }
 
-/* A guest that came by migration or from a saved image has its channel open from the start: it did not boot. */
+/* A guest that came by migration or from a saved image has its channel open from the start: it did not boot.
+ */
 void vm_guest_agent_event(VM *vm, int state, int reason)
 {
     bool seen = reason == VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL;
@@ -110,10 +111,11 @@ void vm_guest_rebooted(VM *vm)
 void vm_guest_state_changed(VM *vm)
 {
     if (vm->state == VM_SHUT_OFF) {
-        guest_stop(vm->guest, manager_now());
+        guest_stop(vm->guest, g_str_equal(vm->state_reason, "saved"), manager_now());
         guest_poll_restart(vm);
         power_vm_stopped(vm);
-    }
+    } else if (vm->state == VM_RUNNING && g_str_equal(vm->state_reason, "booted"))
+        guest_boot(vm->guest);
     guest_poll_update(vm, false);
     ovirt_channel_update(vm);
 }

@@ -147,6 +147,7 @@ void vm_set_state(VM *vm, VMState state, const char *reason, uint64_t now)
 {
     if (state != vm->state) {
         vm->state = state;
+        vm_set_reason(vm, reason);
         vm_guest_state_changed(vm);
         vm_changed(vm, VM_CHANGED_STATE);
         if (vm->state_since != now) {

@@ -353,7 +353,7 @@ void guest_forget_reboot(Guest *guest, uint64_t time)
     power_down(guest);
 }
 
-void guest_stop(Guest *guest, uint64_t time)
+void guest_stop(Guest *guest, bool saved, uint64_t time)
 {
     uint32_t mask = 0;
 
@@ -366,7 +366,13 @@ void guest_stop(Guest *guest, uint64_t time)
         record_forget(guest, origin, run_fields | GUEST_BIT(GUEST_TOTAL_MEMORY));
     tell(guest, mask | agents_update(guest));
     guest->users_known = guest->records[GUEST_ORIGIN_QEMU_GA] != NULL;
-    power_down(guest);
+    if (!saved)
+        power_down(guest);
+}
+
+void guest_boot(Guest *guest)
+{
+    guest->up = false;
 }
 
 void guest_set_scheduled(Guest *guest, const char *verb, uint64_t time)

@@ -133,8 +133,12 @@ void guest_notify(Guest *guest, GuestOrigin origin, GuestSignal signal, const ch
  * what the host knows (leases). */
 void guest_forget_reboot(Guest *guest, uint64_t time);
 
-/* The VM stopped: as a reboot, and what the host knew of its network and memory goes too, and all agents. */
-void guest_stop(Guest *guest, uint64_t time);
+/* The VM stopped: as a reboot, and what the host knew of its network and memory goes too, and all agents. `saved`: the
+ * guest's system did not go down, it sleeps in a file and will not come up again when it wakes. */
+void guest_stop(Guest *guest, bool saved, uint64_t time);
+
+/* The VM starts afresh: a saved image that was to wake up is void. */
+void guest_boot(Guest *guest);
 
 /* The service will shut the guest down or reboot it at `time` (microseconds since the epoch); "" and 0:
  * nothing is planned. `verb` is a constant. */

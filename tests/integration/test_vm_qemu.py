@@ -7,7 +7,7 @@ import time
 import pytest
 from gi.repository import GLib
 
-from testbed.client import BusError
+from testbed.client import GUEST, BusError
 
 VM = "org.guestbus1.VM"
 ERROR = "org.guestbus1.Error."
@@ -146,12 +146,17 @@ def test_console_of_an_unknown_device(vm, client):
     assert caught.value.name == ERROR + "InvalidArgument"
 
 
-def test_save_and_restore(vm, client):
+def test_save_and_restore(vm, client, machine, signals):
+    machine.wait_agent()
     act(client, vm, "Save")
     client.wait_property(vm, VM, "State", "shut-off", timeout=60)
     assert client.get(vm, VM, "StateReason") == "saved"
     act(client, vm, "Start")
     client.wait_property(vm, VM, "State", "running", timeout=60)
+    # Its system slept: it neither went down nor came up.
+    client.wait_property(vm, GUEST, "Agents", ["qemu-ga"], timeout=60)
+    client.wait_property(vm, GUEST, "Responsive", True, timeout=60)
+    assert signals.matching("PowerDown", vm) == [] and signals.matching("PowerUp", vm) == []
 
 
 def test_reset_reboot_shutdown_and_force_off(vm, client, machine, signals):

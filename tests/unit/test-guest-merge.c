@@ -382,7 +382,15 @@ static void test_power(void **state)
     guest_agent_connected(guest, GUEST_ORIGIN_QEMU_GA, true, 3 * minute + 1);
     guest_agent_disconnected(guest, GUEST_ORIGIN_QEMU_GA, false, 3 * minute + 2);
     expect_signals("");
-    guest_stop(guest, 4 * minute);
+    /* Saved and woken up again is no end and no start; a boot in the place of waking up is one. */
+    guest_stop(guest, true, 4 * minute);
+    guest_agent_connected(guest, GUEST_ORIGIN_QEMU_GA, true, 4 * minute + 1);
+    expect_signals("");
+    guest_stop(guest, true, 5 * minute);
+    guest_boot(guest);
+    guest_agent_connected(guest, GUEST_ORIGIN_QEMU_GA, true, 5 * minute + 1);
+    expect_signals("up");
+    guest_stop(guest, false, 6 * minute);
     expect_signals("down");
 }
 
@@ -418,7 +426,7 @@ static void test_reboot_and_stop_forget(void **state)
     assert_null(guest_values_list(&guest->values, GUEST_USERS));
     assert_int_equal(guest_values_number(&guest->values, GUEST_AVAILABLE_MEMORY), 0);
     assert_true(guest_has_agent(guest, GUEST_ORIGIN_QEMU_GA));
-    guest_stop(guest, 3);
+    guest_stop(guest, false, 3);
     assert_string_equal(guest->values.text[GUEST_HOST_NAME], "web1");
     expect_addresses(guest, "");
     assert_false(guest_has_agent(guest, GUEST_ORIGIN_QEMU_GA));
