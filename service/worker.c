@@ -82,8 +82,8 @@ static Job *wait_for_job(Lane *lane)
         lane->idle++;
         r = pthread_cond_timedwait(&lane->wake, &lane->lock, &until);
         lane->idle--;
-        if (r == ETIMEDOUT)
-            return NULL;
+        if (r == ETIMEDOUT) /* a job may have come since, for which this thread was taken for a waiting one */
+            return lane->closed ? NULL : take_job(lane);
     }
 }
 
@@ -197,6 +197,7 @@ unsigned lane_load(Lane *lane)
 
 void lane_close(Lane *lane)
 {
+    Inbox *inbox;
     Job *dropped;
     bool last;
 
@@ -204,6 +205,7 @@ void lane_close(Lane *lane)
         return;
     pthread_mutex_lock(&lane->lock);
     lane->closed = true;
+    inbox = inbox_ref(lane->inbox);
     dropped = lane->first;
     lane->first = NULL;
     lane->last = &lane->first;
@@ -211,13 +213,15 @@ void lane_close(Lane *lane)
     last = lane->threads == 0;
     pthread_cond_broadcast(&lane->wake);
     pthread_mutex_unlock(&lane->lock);
+    /* With threads left, the last of them frees the lane, which may be at once. */
+    if (last)
+        lane_destroy(lane);
     while (dropped) {
         Job *next = dropped->next;
 
         dropped->cancelled = true;
-        inbox_post(lane->inbox, &dropped->item);
+        inbox_post(inbox, &dropped->item);
         dropped = next;
     }
-    if (last)
-        lane_destroy(lane);
+    inbox_unref(inbox);
 }
