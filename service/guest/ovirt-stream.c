@@ -19,6 +19,7 @@ struct OvirtStream {
     atomic_uint references; /* the loop's, and the inbox's while it is posted */
     Inbox *inbox;
     virStreamPtr stream;
+    virConnectPtr connection; /* the stream's, which holds it */
 
     /* The loop's. */
     OvirtStreamNews news; /* NULL: detached */
@@ -201,7 +202,7 @@ static void on_event(virStreamPtr s, int events, void *userdata)
     post(stream);
 }
 
-static OvirtStream *stream_new(virStreamPtr s, Inbox *inbox)
+static OvirtStream *stream_new(virStreamPtr s, virConnectPtr connection, Inbox *inbox)
 {
     OvirtStream *stream = g_new0(OvirtStream, 1);
 
@@ -210,6 +211,7 @@ static OvirtStream *stream_new(virStreamPtr s, Inbox *inbox)
     atomic_init(&stream->references, 1);
     stream->inbox = inbox_ref(inbox);
     stream->stream = s;
+    stream->connection = connection;
     pthread_mutex_init(&stream->lock, NULL);
     pthread_cond_init(&stream->left_cond, NULL);
     g_queue_init(&stream->outgoing);
@@ -263,7 +265,7 @@ OvirtStream *ovirt_stream_open(virDomainPtr domain, const char *channel, Inbox *
             virStreamFree(s); /* which forgets the error */
         return NULL;
     }
-    stream = stream_new(s, inbox);
+    stream = stream_new(s, virDomainGetConnect(domain), inbox);
     if (virStreamEventAddCallback(s, VIR_STREAM_EVENT_READABLE, on_event, stream, NULL) < 0) {
         *ret_error = virGetLastErrorCode();
         *ret_text = g_strdup(libvirt_error_text());
@@ -322,45 +324,78 @@ int ovirt_stream_send(OvirtStream *stream, OvirtCommand *command)
     return 0;
 }
 
-/* One thread closes them all, one after the other: a lost connection may end a thousand at once. */
+/* One thread closes the streams of a connection, one after the other: a lost one may end a thousand at once,
+ * and one that hangs must not hold up those of other hypervisors. */
+typedef struct Closer {
+    virConnectPtr connection; /* compared only: the streams hold it */
+    GQueue streams;
+    bool idle; /* no thread could be started for it */
+} Closer;
+
 static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
-static GQueue closing = G_QUEUE_INIT;
-static bool closer_runs;
+static GQueue closers = G_QUEUE_INIT; /* Closer, a few */
+
+/* The next stream, or NULL: then the closer is gone from the list. */
+static OvirtStream *closer_next(Closer *closer)
+{
+    OvirtStream *stream;
+
+    pthread_mutex_lock(&closing_lock);
+    stream = g_queue_pop_head(&closer->streams);
+    if (!stream)
+        g_queue_remove(&closers, closer);
+    pthread_mutex_unlock(&closing_lock);
+    return stream;
+}
 
 static void *closer_main(void *userdata)
 {
-    for (;;) {
-        OvirtStream *stream;
+    Closer *closer = userdata;
+    OvirtStream *stream;
 
-        pthread_mutex_lock(&closing_lock);
-        stream = g_queue_pop_head(&closing);
-        closer_runs = stream != NULL;
-        pthread_mutex_unlock(&closing_lock);
-        if (!stream)
-            return NULL;
+    while ((stream = closer_next(closer)))
         stream_close(stream);
+    g_free(closer);
+    return NULL;
+}
+
+/* With the lock held. */
+static Closer *closer_find(virConnectPtr connection)
+{
+    for (GList *item = closers.head; item; item = item->next)
+        if (((Closer *)item->data)->connection == connection)
+            return item->data;
+    return NULL;
+}
+
+/* Hands the stream to its connection's closer. */
+static void close_later(OvirtStream *stream)
+{
+    virConnectPtr connection = stream->connection;
+    Closer *closer;
+
+    pthread_mutex_lock(&closing_lock);
+    closer = closer_find(connection);
+    if (!closer) {
+        closer = g_new0(Closer, 1);
+        closer->connection = connection;
+        closer->idle = true; /* also when no thread can be started: the next stream tries again */
+        g_queue_push_tail(&closers, closer);
     }
+    g_queue_push_tail(&closer->streams, stream);
+    if (closer->idle && thread_start(closer_main, closer) == 0)
+        closer->idle = false;
+    pthread_mutex_unlock(&closing_lock);
 }
 
 void ovirt_stream_let_go(OvirtStream *stream)
 {
     OvirtCommand *command;
-    bool start;
 
     stream->news = NULL;
     pthread_mutex_lock(&stream->lock);
     while ((command = g_queue_pop_head(&stream->outgoing)))
         ovirt_command_free(command);
     pthread_mutex_unlock(&stream->lock);
-
-    pthread_mutex_lock(&closing_lock);
-    g_queue_push_tail(&closing, stream);
-    start = !closer_runs;
-    closer_runs = true;
-    pthread_mutex_unlock(&closing_lock);
-    if (start && thread_start(closer_main, NULL) < 0) {
-        pthread_mutex_lock(&closing_lock);
-        closer_runs = false; /* the next one tries again */
-        pthread_mutex_unlock(&closing_lock);
-    }
+    close_later(stream);
 }
