@@ -268,7 +268,8 @@ static void on_socket(int watch, int fd, int events, void *userdata)
     pthread_mutex_unlock(&console->lock);
 }
 
-/* Watches both sides. The lock is held: what happens at once waits until all is in place. */
+/* Watches both sides. The lock is held: what happens at once waits until all is in place. After a failure
+ * console->watch tells whether the handle is there, whose removal then gives the place back. */
 static int watch_both(Console *console)
 {
     console->to_client = g_new0(Buffer, 1);
@@ -277,11 +278,7 @@ static int watch_both(Console *console)
         virEventAddHandle(console->fd, VIR_EVENT_HANDLE_READABLE, on_socket, console, on_handle_freed);
     if (console->watch < 0)
         return -1;
-    if (virStreamEventAddCallback(console->stream, VIR_STREAM_EVENT_READABLE, on_stream, console, NULL) < 0) {
-        virEventRemoveHandle(console->watch); /* whose free function gives the place back */
-        return -1;
-    }
-    return 0;
+    return virStreamEventAddCallback(console->stream, VIR_STREAM_EVENT_READABLE, on_stream, console, NULL);
 }
 
 /* libvirt has no code of its own for "somebody else has it open": it is the general one for a failed
@@ -319,7 +316,8 @@ static virStreamPtr open_stream(virDomainPtr domain, const char *device, bool fo
 int console_start(Console *console, virDomainPtr domain, const char *device, bool force, const char *name,
                   Failure *failure)
 {
-    int pair[2], r;
+    int pair[2], watch, r;
+    virStreamPtr stream;
 
     console->stream = open_stream(domain, device, force, name, failure);
     if (!console->stream) {
@@ -336,14 +334,20 @@ int console_start(Console *console, virDomainPtr domain, const char *device, boo
     console->fd = pair[0];
     pthread_mutex_lock(&console->lock);
     r = watch_both(console);
+    stream = console->stream;
+    watch = console->watch;
+    console->over = r < 0;
     pthread_mutex_unlock(&console->lock);
-    if (r == 0)
+    if (r >= 0)
         return pair[1];
     failure_set(failure, FAILURE_HYPERVISOR, "%s: its console can't be watched", name);
-    let_stream_go(console->stream);
+    /* Either frees the console, at once: it is not touched after this. */
+    if (watch < 0)
+        console_release(console);
+    else
+        (void)virEventRemoveHandle(watch);
+    let_stream_go(stream);
     close(pair[0]);
     close(pair[1]);
-    if (console->watch < 0)
-        console_release(console);
     return -1;
 }
