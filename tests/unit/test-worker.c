@@ -152,6 +152,26 @@ static void test_closing_drops_what_waits_and_leaves_what_hangs(void **state)
     assert_true(threads_wait(10 * 1000000));
 }
 
+/* The thread that ends last frees the lane, while the jobs that waited are still being dropped. */
+static void test_closing_while_the_last_thread_ends(void **state)
+{
+    enum { ROUNDS = 20, WAITING = 2000 };
+
+    for (int i = 1; i <= ROUNDS; i++) {
+        Lane *lane = lane_new(inbox, "test", 1, 0);
+
+        set_gate(false);
+        submit(lane, NULL);
+        wait_at_gate(1);
+        for (int j = 0; j < WAITING; j++)
+            submit(lane, NULL);
+        set_gate(true);
+        lane_close(lane);
+        run_until_done(i * (WAITING + 1));
+        assert_true(threads_wait(10 * 1000000));
+    }
+}
+
 typedef struct Counted {
     InboxItem item;
 } Counted;
@@ -225,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_key_never_takes_all_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closing_drops_what_waits_and_leaves_what_hangs, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_closing_while_the_last_thread_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_inbox_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_inbox_refuses_events_beyond_its_limit_but_no_results, set_up,
                                         tear_down),
