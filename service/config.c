@@ -360,7 +360,8 @@ char *uri_without_secrets(const char *uri)
     if (!authority)
         return g_strdup(uri);
     authority += 3;
-    end = authority + strcspn(authority, "/?#");
+    /* Beyond the first slash, too: a password may have one that should have been written as %2F. */
+    end = authority + strcspn(authority, "?#");
     at = memrchr(authority, '@', (size_t)(end - authority));
     colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
     if (!colon)

@@ -18,9 +18,9 @@ static const uint64_t second = 1000000;
 enum {
     LINES_PER_TURN = 32, /* of one VM, then the others have theirs */
     RETRY_FIRST_SECONDS = 1,
-    RETRY_LAST_SECONDS = 60,
-    WRITE_SECONDS = 5,   /* a command that is not on its way by then: the stream hangs */
-    REFRESH_SECONDS = 5, /* for an agent to say everything */
+    RETRY_LAST_SECONDS = 75, /* with a fifth less still a minute: an idle service has no shorter timer */
+    WRITE_SECONDS = 5,       /* a command that is not on its way by then: the stream hangs */
+    REFRESH_SECONDS = 5,     /* for an agent to say everything */
 };
 
 /* Who waits for a command to be on its way, or for an answer. */

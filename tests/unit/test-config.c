@@ -284,6 +284,7 @@ static void test_uris(void **state)
         {"qemu+ssh://root@host/system", "qemu+ssh://root@host/system", false},
         {"esx://root:pw@host:443/?x=a@b:c", "esx://root@host:443/?x=a@b:c", false},
         {"esx://a:b:c@d@[::1]/", "esx://a@[::1]/", false},
+        {"esx://root:p/w@host/", "esx://root@host/", false},
         {"nonsense", "nonsense", false},
     };
 
