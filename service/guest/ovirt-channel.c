@@ -123,7 +123,7 @@ static int on_retry(sd_event_source *timer, uint64_t usec, void *userdata)
 /* 1 s, 2 s ... 60 s, a fifth more or less. An agent that was heard begins anew. */
 static void retry_later(OvirtChannel *channel)
 {
-    uint64_t wait = MIN(RETRY_FIRST_SECONDS << MIN(channel->attempt, 6u), RETRY_LAST_SECONDS) * second;
+    uint64_t wait = MIN(RETRY_FIRST_SECONDS << MIN(channel->attempt, 7u), RETRY_LAST_SECONDS) * second;
 
     channel->attempt++;
     wait = wait * (uint64_t)g_random_int_range(80, 121) / 100;
