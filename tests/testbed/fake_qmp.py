@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Events that no real QEMU sends, put into a real guestbusd where libvirt would call it."""
+import re
 import socket
+import subprocess
 
 LIBRARY = "tests/testbed/fake-qmp-monitor.so"
+
+
+def preload(library):
+    """The library, after the sanitizer's runtime where it was built with one: that must come first."""
+    listing = subprocess.run(["ldd", library], check=True, capture_output=True, text=True).stdout
+    return ":".join([*re.findall(r"=> (/\S*/lib[at]san\S*)", listing), str(library)])
 
 
 class FakeQmp:
@@ -10,7 +18,7 @@ class FakeQmp:
 
     def __init__(self, world, user):
         self.path = world.subdir(world.unique("fake-qmp"), 0o755, user) / "socket"
-        self.env = {"LD_PRELOAD": str(world.executable(LIBRARY)), "FAKE_QMP_SOCKET": str(self.path)}
+        self.env = {"LD_PRELOAD": preload(world.executable(LIBRARY)), "FAKE_QMP_SOCKET": str(self.path)}
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 
