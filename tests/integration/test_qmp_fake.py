@@ -26,6 +26,8 @@ class Setup:
         self.uuid, self.other_uuid = (libvirtd.define_test_domain(name) for name in ("stormy", "calm"))
         self.daemon = world.guestbusd(sources={"local": libvirtd.test_uri}, env=self.fake.env, config=config)
         self.client = client
+        # A slow machine may be on the bus before its source is connected, and nobody hears events before that.
+        client.wait_property("/org/guestbus1", "org.guestbus1.Manager", "Ready", True, timeout=30)
         self.signals = client.record()
         self.path, self.other_path = (f"/org/guestbus1/vm/local/{uuid.replace('-', '_')}"
                                       for uuid in (self.uuid, self.other_uuid))
